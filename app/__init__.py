@@ -1,0 +1,1 @@
+"""Query to answer: the server, its pages and the one command `wordsight`."""

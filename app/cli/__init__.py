@@ -1,0 +1,62 @@
+"""The one command, `wordsight`: a composition root. Each command is a small file that imports its room lazily."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from app.cli import output
+from scenes.errors import WordsightError
+
+COMMANDS: tuple[str, ...] = ("schema",)
+"""Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""
+
+INTERRUPTED = 130
+
+_EPILOG = "Exit codes: 0 done · 1 done, some failed · 2 wrong usage or input · 3 something missing · 130 stopped."
+
+
+def build() -> typer.Typer:
+    """The command with all its subcommands."""
+    cli = typer.Typer(
+        name="wordsight",
+        help="Find images by words without looking at them.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    cli.callback()(_root)
+    for name in COMMANDS:
+        importlib.import_module(f"app.cli.{name}").register(cli)
+    return cli
+
+
+def _root() -> None:
+    """Find images by words without looking at them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code and turns the error family into clear messages."""
+    as_json = "--json" in arguments
+    try:
+        code = typer.main.get_command(build()).main(args=arguments, prog_name="wordsight", standalone_mode=False)
+    except WordsightError as failure:
+        output.error(failure, as_json)
+        return failure.exit_code
+    except click.ClickException as misuse:
+        misuse.show()
+        return misuse.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        output.say("stopped; run the same command again to go on")
+        return INTERRUPTED
+    return int(code or 0)

@@ -1,0 +1,1 @@
+"""The Python client: httpx and pydantic only."""

@@ -1,0 +1,20 @@
+"""Settings from the environment, built once at the edge and passed on as values; never read at import."""
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, PostgresDsn
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _default_home() -> Path:
+    return platformdirs.user_data_path("wordsight")
+
+
+class Settings(BaseSettings):
+    """What every executable needs: where data lies and which Postgres to use."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
+    database_url: PostgresDsn | None = Field(None, validation_alias="DATABASE_URL")

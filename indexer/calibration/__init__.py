@@ -1,0 +1,1 @@
+"""Training pairs, hard negatives, training, score calibration. Never imported by the server."""

@@ -1,0 +1,36 @@
+"""What an encoder is: text in, unit vectors out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.recipe import EncoderRecipe
+
+Vectors = NDArray[np.float32]
+"""float32 (n, dim), rows of unit length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`vectors` float32 (n, dim), unit rows; `truncated` bool (n,): was the text longer than the encoder reads?"""
+
+    vectors: Vectors
+    truncated: NDArray[np.bool_]
+
+
+class Encoder(Protocol):
+    """One calibrated text encoder for queries and documents; scores are inner products, higher is better."""
+
+    @property
+    def recipe(self) -> EncoderRecipe: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """Embed queries, with the query prompt where the model has one."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str]) -> Encoded:
+        """Embed descriptions' passages, with the document prompt where the model has one."""
+        ...

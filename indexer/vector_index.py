@@ -1,0 +1,42 @@
+"""What a vector index is. Every backend passes the one contract suite in tests/indexer/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoder import Vectors
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """One query's neighbours, best first: `ids` int64 (m,), `scores` float32 (m,) inner products, m ≤ k."""
+
+    ids: Ids
+    scores: NDArray[np.float32]
+
+
+class VectorIndex(Protocol):
+    """An immutable index over unit vectors with caller's ids; safe for concurrent readers."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> list[Hits]:
+        """The k best of each query, or all there are; with `allowed` (sorted), only among those ids.
+
+        `queries` float32 (n, dim), unit rows. No padding: a `Hits` is as short as the truth. Equal scores are
+        ordered by ascending id.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the index's files into an existing folder."""
+        ...

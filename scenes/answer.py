@@ -1,0 +1,79 @@
+"""Query, Match, Evidence, Answer: what is asked and what comes back, on the command line as over REST."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from scenes.description import SceneDescription
+from scenes.identity import ImageId
+
+MAX_QUERY_CHARACTERS = 10_000
+MAX_K = 1_000
+
+Source = Literal["machine", "import", "person"]
+QueryText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARACTERS)]
+
+
+class Query(BaseModel):
+    """One question to a collection."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    query: QueryText = Field(description="What the image shows, in words.", examples=["a red bus in the snow"])
+    k: Annotated[int, Field(ge=1, le=MAX_K)] = Field(10, description="How many images at most.")
+    filter: dict[str, Any] | None = Field(None, description="Conditions on metadata.* and description.* fields.")
+    cursor: str | None = Field(None, description="next_cursor of the previous page.")
+    fields: tuple[str, ...] | None = Field(None, description="Search these description fields only.")
+
+
+class Evidence(BaseModel):
+    """Why an image matched: a phrase of its description and its share of the score (0…1)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: str = Field(description="JSON Pointer into the description.", examples=["/objects/0"])
+    phrase: str
+    share: float | None = None
+
+
+class RecipeName(BaseModel):
+    """Which captioner wrote a machine description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fingerprint: str
+    engine: str
+    model: str
+    prompt: str
+
+
+class Match(BaseModel):
+    """One image of the answer. `score` is a similarity: higher is better, not a probability."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_id: ImageId
+    external_id: str | None = None
+    uri: str | None = None
+    score: float
+    probability: float | None = None
+    description: SceneDescription
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    source: Source
+    recipe: RecipeName | None = Field(None, description="Present where source is 'machine'.")
+    evidence: tuple[Evidence, ...] | None = None
+
+
+class Answer(BaseModel):
+    """The images found, best first. `exists` is how many images pass the filter, null where not counted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    results: tuple[Match, ...]
+    matches: Literal["some", "none"]
+    exists: int | None = None
+    query_truncated: bool = False
+    release: str | None = Field(description="The index release that answered; null before the first one.")
+    search_id: UUID | None = Field(description="The stored search; null where nothing is stored.")
+    next_cursor: str | None = None

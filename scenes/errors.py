@@ -1,0 +1,64 @@
+"""One error family with stable codes.
+
+Every error a user can meet is a `WordsightError`: a stable `code`, one sentence of what happened and, where
+there is one, the `fix`: what to do next. The command line turns the class into an exit code, the server into an
+HTTP status; nobody parses messages.
+"""
+
+from typing import ClassVar
+
+
+class WordsightError(Exception):
+    """The root of the family: `code` never changes once released, `message` may be reworded."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, code: str, message: str, *, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.fix = fix
+
+
+class BadInput(WordsightError):
+    """What was asked can't be done as asked: wrong usage, malformed data."""
+
+    exit_code = 2
+
+
+class NotFound(BadInput):
+    """A named thing (collection, image, key, release) does not exist."""
+
+
+class Conflict(BadInput):
+    """The thing exists already, or changed in between."""
+
+
+class Unauthenticated(WordsightError):
+    """No key, or a key that is unknown, revoked or expired."""
+
+    exit_code = 2
+
+
+class Forbidden(WordsightError):
+    """A good key that may not do this."""
+
+    exit_code = 2
+
+
+class EnvironmentMissing(WordsightError):
+    """Something outside this program is absent or does not answer: Postgres, a GPU, an engine, weights."""
+
+    exit_code = 3
+
+
+class Overloaded(WordsightError):
+    """Too much at once; try again after `retry_after_s` seconds."""
+
+    def __init__(self, code: str, message: str, *, retry_after_s: float, fix: str | None = None) -> None:
+        super().__init__(code, message, fix=fix)
+        self.retry_after_s = retry_after_s
+
+
+class Corrupt(WordsightError):
+    """Stored bytes are not what their checksum says."""

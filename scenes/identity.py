@@ -1,0 +1,35 @@
+"""Content hashes and fingerprints: who an image is, and which settings made a result."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, StringConstraints
+
+HEX_SHA256 = r"^[0-9a-f]{64}$"
+ImageId = Annotated[str, StringConstraints(pattern=HEX_SHA256)]
+"""Hex SHA-256 of the image's bytes, or a namespaced hash of an external id (see `external_image_id`)."""
+
+_EXTERNAL_NAMESPACE = b"wordsight:external-id:v1\x00"
+
+
+def image_id(data: bytes) -> ImageId:
+    """The image's identity: hex SHA-256 of its bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def external_image_id(external_id: str) -> ImageId:
+    """The identity of an image whose bytes were never seen: a hash that can't collide with a content hash."""
+    return hashlib.sha256(_EXTERNAL_NAMESPACE + external_id.encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one spelling of a JSON value: sorted keys, no spaces, UTF-8; NaN and infinities are refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def fingerprint(value: BaseModel | Mapping[str, Any]) -> str:
+    """Hex SHA-256 of the canonical JSON of a model or mapping."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else dict(value)
+    return hashlib.sha256(canonical_json(plain)).hexdigest()
