@@ -6,13 +6,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-MODELS_STAMP := $(VENV)/.models
+GROUPS_FILE := .build/test-groups.jsonl
+PYTEST := $(BIN)/python -m pytest -p tests.groups --groups-file $(GROUPS_FILE)
 
 export HF_HUB_OFFLINE := 1
 
-.PHONY: help setup models run demo test test-fast test-long check bench format
+.DEFAULT_GOAL := help
+.PHONY: help setup check format test test-fast test-long bench
 help: ## Show this help
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## Make .venv with everything a developer needs
 
@@ -21,6 +23,8 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+include $(wildcard make/*.mk)
 
 check: $(STAMP) ## Format, lint, strict types, import contracts
 	$(BIN)/ruff format --check .
@@ -31,3 +35,12 @@ check: $(STAMP) ## Format, lint, strict types, import contracts
 format: $(STAMP) ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+test-fast: $(STAMP) ## Unit tests only: no database, no models, no network
+	$(BIN)/python -m pytest -q -n 2 -m "not (postgres or encoder or faiss or vllm or browser or cli or long)"
+
+test: $(STAMP) models browser vllm-env ## Everything a change could break
+	rm -f $(GROUPS_FILE)
+	$(PYTEST) -q -n 2 -m "not long" --ignore tests/vllm
+	$(MAKE) --no-print-directory test-vllm
+	$(BIN)/python tests/groups.py $(GROUPS_FILE) unit postgres encoder faiss vllm browser cli
