@@ -44,3 +44,9 @@ test: $(STAMP) models browser vllm-env ## Everything a change could break
 	$(PYTEST) -q -n 2 -m "not long" --ignore tests/vllm
 	$(MAKE) --no-print-directory test-vllm
 	$(BIN)/python tests/groups.py $(GROUPS_FILE) unit postgres encoder faiss vllm browser cli
+
+test-long: $(STAMP) models browser vllm-env ## The heavy tests, one group at a time; resumable (GROUPS="long_x …")
+	$(BIN)/python -m benchmarks.groups test $(GROUPS)
+
+bench: $(STAMP) models vllm-env ## The benchmarks, one group at a time; resumable (GROUPS="bench_x …")
+	$(BIN)/python -m benchmarks.groups bench $(GROUPS)
