@@ -1,0 +1,131 @@
+"""Collections: their settings, their generation, their counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, func, select, text
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import update as sql_update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.tables import collections, images, outcomes
+from scenes.collection import Collection
+from scenes.errors import Conflict, NotFound
+
+CHANGES = "wordsight"
+"""The NOTIFY channel; its payload is 'collection id:generation'."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A collection as the catalog knows it; `generation` rises with every change that a search may see."""
+
+    id: int
+    settings: Collection
+    generation: int
+    active_release: UUID | None
+    previous_release: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Images of a collection, and how captioning ended for those without a description."""
+
+    images: int
+    refused: int
+    failed: int
+
+
+async def create(session: WriteSession, settings: Collection) -> CollectionRow:
+    """A new collection. Raises `Conflict` (`collection_exists`)."""
+    row = await _insert(session, settings)
+    if row is None:
+        raise Conflict("collection_exists", f"the collection {settings.name!r} exists already")
+    return row
+
+
+async def ensure(session: WriteSession, settings: Collection) -> CollectionRow:
+    """The collection of this name, made with these settings where it does not exist."""
+    return await _insert(session, settings) or await get(session, settings.name)
+
+
+async def get(session: ReadSession, name: str) -> CollectionRow:
+    """Raises `NotFound` (`collection_unknown`)."""
+    row = (await session.execute(select(collections).where(collections.c.name == name))).one_or_none()
+    if row is None:
+        raise NotFound(
+            "collection_unknown", f"there is no collection {name!r}", fix="wordsight collection list shows all"
+        )
+    return _as_row(row)
+
+
+async def all_(session: ReadSession) -> list[CollectionRow]:
+    """All collections by name."""
+    return [_as_row(row) for row in await session.execute(select(collections).order_by(collections.c.name))]
+
+
+async def update(session: WriteSession, settings: Collection) -> CollectionRow:
+    """Replace the settings of the collection of this name. Raises `NotFound`."""
+    await get(session, settings.name)
+    await session.execute(
+        sql_update(collections)
+        .where(collections.c.name == settings.name)
+        .values(settings=settings.model_dump(mode="json"))
+    )
+    return await get(session, settings.name)
+
+
+async def delete(session: WriteSession, name: str) -> CollectionRow:
+    """Remove a collection and all that is in it. Raises `NotFound`."""
+    row = await get(session, name)
+    await session.execute(sql_delete(collections).where(collections.c.id == row.id))
+    await notify(session, row.id, row.generation + 1)
+    return row
+
+
+async def counts(session: ReadSession, collection_id: int) -> Counts:
+    """How many images, and how many refused and failed ones beside them."""
+    described = select(func.count()).select_from(images).where(images.c.collection_id == collection_id)
+    by_kind = select(outcomes.c.kind, func.count().label("n")).where(outcomes.c.collection_id == collection_id)
+    kinds = {row.kind: row.n for row in await session.execute(by_kind.group_by(outcomes.c.kind))}
+    total = (await session.execute(described)).scalar_one()
+    return Counts(total, kinds.get("refused", 0), kinds.get("failed", 0))
+
+
+async def next_generation(session: WriteSession, collection_id: int) -> int:
+    """Open a new generation and tell listeners; the row lock makes commit order generation order."""
+    raised = (
+        sql_update(collections)
+        .where(collections.c.id == collection_id)
+        .values(generation=collections.c.generation + 1)
+        .returning(collections.c.generation)
+    )
+    generation: int = (await session.execute(raised)).scalar_one()
+    await notify(session, collection_id, generation)
+    return generation
+
+
+async def notify(session: WriteSession, collection_id: int, generation: int) -> None:
+    """Tell listeners, when this transaction commits, that a collection changed."""
+    await session.execute(text("SELECT pg_notify(:c, :p)"), {"c": CHANGES, "p": f"{collection_id}:{generation}"})
+
+
+async def _insert(session: WriteSession, settings: Collection) -> CollectionRow | None:
+    values = {"name": settings.name, "settings": settings.model_dump(mode="json")}
+    made = upsert(collections).values(**values).on_conflict_do_nothing().returning(collections)
+    row = (await session.execute(made)).one_or_none()
+    return None if row is None else _as_row(row)
+
+
+def _as_row(row: Row[tuple[object, ...]]) -> CollectionRow:
+    return CollectionRow(
+        id=row.id,
+        settings=Collection.model_validate(row.settings),
+        generation=row.generation,
+        active_release=row.active_release,
+        previous_release=row.previous_release,
+        created_at=row.created_at,
+    )

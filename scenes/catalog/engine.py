@@ -1,0 +1,101 @@
+"""The way into Postgres: read sessions and write sessions are different types; one write session, one transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from psycopg import OperationalError as PsycopgOperationalError
+from sqlalchemy import Executable, text
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from scenes.errors import EnvironmentMissing, Overloaded
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
+STATEMENT_TIMEOUT = timedelta(minutes=10)
+LOCK_TIMEOUT = timedelta(seconds=30)
+_UNREACHABLE = (OperationalError, InterfaceError, PsycopgOperationalError, ConnectionError)
+
+
+class ReadSession:
+    """A connection for reading; nothing that it does is committed."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        return await self.connection.execute(statement, parameters)
+
+
+class WriteSession(ReadSession):
+    """One transaction: committed when its block ends, rolled back where it raises."""
+
+
+class Catalog:
+    """A pool of connections to one Postgres."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def connect(cls, url: str, *, pool_size: int = 5) -> "Catalog":
+        """A catalog at a `postgresql+psycopg://` URL; the first connection is made when first needed."""
+        engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=CONNECT_TIMEOUT.total_seconds(),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": int(CONNECT_TIMEOUT.total_seconds()), "options": server_options()},
+        )
+        return cls(engine)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[ReadSession]:
+        """Raises `EnvironmentMissing` (`postgres_unreachable`) where Postgres does not answer."""
+        async with _told_plainly(), self._engine.connect() as connection:
+            yield ReadSession(connection)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WriteSession]:
+        """Raises `EnvironmentMissing` (`postgres_unreachable`) where Postgres does not answer."""
+        async with _told_plainly(), self._engine.begin() as connection:
+            yield WriteSession(connection)
+
+    async def ping(self) -> None:
+        """Ask Postgres for a sign of life. Raises `EnvironmentMissing` (`postgres_unreachable`)."""
+        async with self.reading() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def server_options() -> str:
+    """Options each connection starts with: time limits on statements and locks, one time zone."""
+    statement_ms = int(STATEMENT_TIMEOUT.total_seconds() * 1_000)
+    lock_ms = int(LOCK_TIMEOUT.total_seconds() * 1_000)
+    return f"-c statement_timeout={statement_ms} -c lock_timeout={lock_ms} -c timezone=UTC"
+
+
+def unreachable(error: Exception) -> EnvironmentMissing:
+    """The one sentence for a Postgres that does not answer."""
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return EnvironmentMissing(
+        "postgres_unreachable",
+        f"Postgres does not answer: {reason[0] if reason else type(error).__name__}",
+        fix="check DATABASE_URL and that the server runs; without DATABASE_URL an embedded one is started",
+    )
+
+
+@asynccontextmanager
+async def _told_plainly() -> AsyncIterator[None]:
+    try:
+        yield
+    except _UNREACHABLE as error:
+        raise unreachable(error) from error
+    except PoolTimeoutError as error:
+        raise Overloaded("postgres_busy", "all connections to Postgres are in use", retry_after_s=1.0) from error

@@ -1,0 +1,140 @@
+"""Images with their current description."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, func, insert, literal, select, update
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from scenes.answer import RecipeName, Source
+from scenes.catalog.collections import next_generation
+from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.publishing import Publication, publish
+from scenes.catalog.tables import caption_recipes, descriptions, image_uris, images, tombstones
+from scenes.description import SceneDescription
+from scenes.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class ImageView:
+    """An image as a search shows it; `row` is its number in the catalog, the base of its vector ids."""
+
+    row: int
+    image_id: str
+    external_id: str | None
+    uris: tuple[str, ...]
+    metadata: dict[str, Any]
+    description: SceneDescription
+    description_id: int
+    source: Source
+    recipe: RecipeName | None
+    generation: int
+
+
+async def get(session: ReadSession, collection_id: int, image_id: str) -> ImageView:
+    """Raises `NotFound` (`image_unknown`)."""
+    found = await session.execute(_views(collection_id).where(images.c.image_id == image_id))
+    row = found.one_or_none()
+    if row is None:
+        raise NotFound("image_unknown", f"there is no image {image_id} in this collection")
+    return _as_view(row)
+
+
+async def by_rows(session: ReadSession, collection_id: int, rows: Sequence[int]) -> dict[int, ImageView]:
+    """The images of these row numbers that are still there."""
+    found = await session.execute(_views(collection_id).where(images.c.id.in_(rows)))
+    return {row.row: _as_view(row) for row in found}
+
+
+async def page(session: ReadSession, collection_id: int, *, after: int = 0, limit: int = 100) -> list[ImageView]:
+    """Images in row order, those behind row `after`."""
+    found = _views(collection_id).where(images.c.id > after).order_by(images.c.id).limit(limit)
+    return [_as_view(row) for row in await session.execute(found)]
+
+
+async def delete(session: WriteSession, collection_id: int, image_ids: Sequence[str]) -> int:
+    """Remove images with everything of theirs, leaving tombstones; returns how many there were."""
+    generation = await next_generation(session, collection_id)
+    mine = images.c.collection_id == collection_id
+    gone = select(images.c.collection_id, images.c.id, images.c.image_id, literal(generation)).where(
+        mine, images.c.image_id.in_(image_ids)
+    )
+    columns = ["collection_id", "image_row", "image_id", "generation"]
+    await session.execute(insert(tombstones).from_select(columns, gone))
+    removed = await session.execute(sql_delete(images).where(mine, images.c.image_id.in_(image_ids)))
+    return removed.rowcount
+
+
+async def set_metadata(session: WriteSession, collection_id: int, image_id: str, patch: dict[str, Any]) -> ImageView:
+    """Merge `patch` into an image's metadata; a null removes its key. Raises `NotFound`."""
+    removed = [key for key, value in patch.items() if value is None]
+    kept = {key: value for key, value in patch.items() if value is not None}
+    merged = func.jsonb_strip_nulls(images.c.metadata.op("||")(patch)) if removed else images.c.metadata.op("||")(kept)
+    mine = (images.c.collection_id == collection_id) & (images.c.image_id == image_id)
+    await session.execute(update(images).where(mine).values(metadata=merged))
+    return await get(session, collection_id, image_id)
+
+
+async def edit(session: WriteSession, collection_id: int, image_id: str, description: SceneDescription) -> ImageView:
+    """A person's description becomes the current one and outranks every machine's. Raises `NotFound`."""
+    before = await get(session, collection_id, image_id)
+    change = Publication(
+        image_id=image_id,
+        id_from="bytes",
+        description=description,
+        source="person",
+        variant=f"person:{uuid.uuid4()}",
+        external_id=before.external_id,
+    )
+    await publish(session, collection_id, [change])
+    return await get(session, collection_id, image_id)
+
+
+def _views(collection_id: int) -> Select[Any]:
+    uris = (
+        select(func.array_agg(aggregate_order_by(image_uris.c.uri, image_uris.c.created_at, image_uris.c.uri)))
+        .where(image_uris.c.image == images.c.id)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            images.c.id.label("row"),
+            images.c.image_id,
+            images.c.external_id,
+            images.c.metadata,
+            images.c.generation,
+            uris.label("uris"),
+            descriptions.c.id.label("description_id"),
+            descriptions.c.body,
+            descriptions.c.source,
+            descriptions.c.recipe,
+            caption_recipes.c.body.label("recipe_body"),
+        )
+        .join(descriptions, descriptions.c.id == images.c.description_id)
+        .join(caption_recipes, caption_recipes.c.fingerprint == descriptions.c.recipe, isouter=True)
+        .where(images.c.collection_id == collection_id)
+    )
+
+
+def _as_view(row: Row[Any]) -> ImageView:
+    return ImageView(
+        row=row.row,
+        image_id=row.image_id,
+        external_id=row.external_id,
+        uris=tuple(row.uris or ()),
+        metadata=row.metadata,
+        description=SceneDescription.model_validate(row.body),
+        description_id=row.description_id,
+        source=row.source,
+        recipe=_recipe_name(row.recipe, row.recipe_body),
+        generation=row.generation,
+    )
+
+
+def _recipe_name(fingerprint: str | None, body: dict[str, Any] | None) -> RecipeName | None:
+    if fingerprint is None or body is None:
+        return None
+    return RecipeName(fingerprint=fingerprint, engine=body["engine"], model=body["model"], prompt=body["prompt"])

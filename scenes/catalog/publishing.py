@@ -1,0 +1,231 @@
+"""Publishing: descriptions enter the catalog exactly once, however often and from wherever they are sent."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from sqlalchemy import and_, any_, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from scenes.answer import Source
+from scenes.catalog.collections import next_generation
+from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.tables import collections, descriptions, image_uris, images, outcomes
+from scenes.description import SceneDescription
+from scenes.outcome import Failed, Refused, Usage
+
+IdFrom = Literal["bytes", "sha256", "external"]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One description of one image. `variant` is what makes it the same again: a recipe's fingerprint for a
+    machine, a digest of the content for an import, an edit's id for a person."""
+
+    image_id: str
+    id_from: IdFrom
+    description: SceneDescription
+    source: Source
+    variant: str
+    recipe: str | None = None
+    external_id: str | None = None
+    uris: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    support: Mapping[str, float] = field(default_factory=dict)
+    usage: Usage = Usage()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishCounts:
+    """`superseded_by_edit` were stored, but a person's edit stays the current description."""
+
+    published: int = 0
+    already: int = 0
+    superseded_by_edit: int = 0
+
+    def __add__(self, other: "PublishCounts") -> "PublishCounts":
+        return PublishCounts(
+            self.published + other.published,
+            self.already + other.already,
+            self.superseded_by_edit + other.superseded_by_edit,
+        )
+
+
+async def publish(session: WriteSession, collection_id: int, rows: Sequence[Publication]) -> PublishCounts:
+    """Store descriptions and make each the current one of its image, unless a person's edit outranks it."""
+    unique = _collapsed(rows)
+    generation = await _lock(session, collection_id) + 1
+    image_rows = await _upsert_images(session, collection_id, unique, generation)
+    await _add_uris(session, unique, image_rows)
+    new = await _insert_descriptions(session, unique, image_rows)
+    risen = await _make_current(session, new | await _earlier_imports(session, unique, image_rows), generation)
+    await _forget_outcomes(session, collection_id, unique)
+    if risen or new:
+        await next_generation(session, collection_id)
+    outranked = len(new - risen)
+    return PublishCounts(len(risen), len(rows) - len(risen) - outranked, outranked)
+
+
+async def record_outcomes(
+    session: WriteSession, collection_id: int, rows: Iterable[tuple[Refused | Failed, str | None, str]]
+) -> None:
+    """Remember how captioning ended for images without a description: (outcome, URI, recipe fingerprint)."""
+    values = {
+        (outcome.image_id, recipe): _outcome(collection_id, outcome, uri, recipe) for outcome, uri, recipe in rows
+    }
+    if not values:
+        return
+    new = upsert(outcomes)
+    changed = {name: new.excluded[name] for name in ("kind", "reason", "detail", "uri")}
+    key = ["collection_id", "image_id", "recipe"]
+    await session.execute(new.on_conflict_do_update(index_elements=key, set_=changed), list(values.values()))
+
+
+async def outcome_reasons(session: ReadSession, collection_id: int) -> dict[str, int]:
+    """How often each reason was given."""
+    rows = select(outcomes.c.reason, func.count().label("n")).where(outcomes.c.collection_id == collection_id)
+    found = await session.execute(rows.group_by(outcomes.c.reason))
+    return {row.reason: row.n for row in found}
+
+
+async def known_under(session: ReadSession, collection_id: int, recipe: str, image_ids: Sequence[str]) -> set[str]:
+    """Which of these images are described or refused under a recipe already: nothing is left to do for them."""
+    described = (
+        select(images.c.image_id)
+        .join(descriptions, descriptions.c.image == images.c.id)
+        .where(images.c.collection_id == collection_id, descriptions.c.recipe == recipe)
+        .where(images.c.image_id.in_(image_ids))
+    )
+    refused = (
+        select(outcomes.c.image_id)
+        .where(outcomes.c.collection_id == collection_id, outcomes.c.recipe == recipe, outcomes.c.kind == "refused")
+        .where(outcomes.c.image_id.in_(image_ids))
+    )
+    return {image_id for (image_id,) in await session.execute(described.union(refused))}
+
+
+def _collapsed(rows: Sequence[Publication]) -> list[Publication]:
+    by_image: dict[str, Publication] = {}
+    for row in rows:
+        earlier = by_image.get(row.image_id)
+        uris = row.uris if earlier is None else tuple(dict.fromkeys((*earlier.uris, *row.uris)))
+        by_image[row.image_id] = replace(row, uris=uris)
+    return list(by_image.values())
+
+
+async def _lock(session: WriteSession, collection_id: int) -> int:
+    row = select(collections.c.generation).where(collections.c.id == collection_id).with_for_update()
+    generation: int = (await session.execute(row)).scalar_one()
+    return generation
+
+
+async def _upsert_images(
+    session: WriteSession, collection_id: int, rows: Sequence[Publication], generation: int
+) -> dict[str, int]:
+    if not rows:
+        return {}
+    new = upsert(images)
+    kept = new.on_conflict_do_update(
+        index_elements=["collection_id", "image_id"],
+        set_={
+            "metadata": images.c.metadata.op("||")(new.excluded.metadata),
+            "external_id": func.coalesce(new.excluded.external_id, images.c.external_id),
+        },
+    ).returning(images.c.image_id, images.c.id)
+    values = [_image(collection_id, row, generation) for row in rows]
+    return {row.image_id: row.id for row in await session.execute(kept, values)}
+
+
+async def _add_uris(session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]) -> None:
+    values = [{"image": image_rows[row.image_id], "uri": uri} for row in rows for uri in row.uris]
+    if values:
+        await session.execute(upsert(image_uris).on_conflict_do_nothing(), values)
+
+
+async def _insert_descriptions(
+    session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]
+) -> set[int]:
+    if not rows:
+        return set()
+    new = upsert(descriptions).on_conflict_do_nothing().returning(descriptions.c.id)
+    values = [_description(image_rows[row.image_id], row) for row in rows]
+    return {row_id for (row_id,) in await session.execute(new, values)}
+
+
+async def _earlier_imports(
+    session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]
+) -> set[int]:
+    """Descriptions that were imported before, gave way to another import since, and are now imported again."""
+    wanted = [(image_rows[row.image_id], row.variant) for row in rows if row.source == "import"]
+    if not wanted:
+        return set()
+    found = (
+        select(descriptions.c.id)
+        .join(images, images.c.id == descriptions.c.image)
+        .where(tuple_(descriptions.c.image, descriptions.c.variant).in_(wanted))
+        .where(images.c.description_id != descriptions.c.id)
+    )
+    return {row_id for (row_id,) in await session.execute(found)}
+
+
+async def _make_current(session: WriteSession, candidates: set[int], generation: int) -> set[int]:
+    if not candidates:
+        return set()
+    now = descriptions.alias("now")
+    edited = select(now.c.id).where(now.c.id == images.c.description_id, now.c.source == "person").exists()
+    chosen = (
+        update(images)
+        .where(descriptions.c.id == any_(bindparam("ids", type_=ARRAY(BIGINT))), images.c.id == descriptions.c.image)
+        .where(or_(descriptions.c.source == "person", ~edited))
+        .values(description_id=descriptions.c.id, generation=generation)
+        .returning(descriptions.c.id)
+    )
+    return {row_id for (row_id,) in await session.execute(chosen, {"ids": sorted(candidates)})}
+
+
+async def _forget_outcomes(session: WriteSession, collection_id: int, rows: Sequence[Publication]) -> None:
+    by_recipe: dict[str, list[str]] = {}
+    for row in rows:
+        if row.recipe is not None:
+            by_recipe.setdefault(row.recipe, []).append(row.image_id)
+    for recipe, image_ids in by_recipe.items():
+        mine = and_(outcomes.c.collection_id == collection_id, outcomes.c.recipe == recipe)
+        await session.execute(delete(outcomes).where(mine, outcomes.c.image_id.in_(image_ids)))
+
+
+def _image(collection_id: int, row: Publication, generation: int) -> dict[str, Any]:
+    return {
+        "collection_id": collection_id,
+        "image_id": row.image_id,
+        "id_from": row.id_from,
+        "external_id": row.external_id,
+        "metadata": dict(row.metadata),
+        "generation": generation,
+    }
+
+
+def _description(image_row: int, row: Publication) -> dict[str, Any]:
+    return {
+        "image": image_row,
+        "source": row.source,
+        "variant": row.variant,
+        "recipe": row.recipe,
+        "body": row.description.model_dump(mode="json", exclude_defaults=True),
+        "support": dict(row.support),
+        "usage": row.usage.model_dump(mode="json"),
+        "notes": list(row.notes),
+    }
+
+
+def _outcome(collection_id: int, outcome: Refused | Failed, uri: str | None, recipe: str) -> dict[str, Any]:
+    return {
+        "collection_id": collection_id,
+        "image_id": outcome.image_id,
+        "recipe": recipe,
+        "kind": outcome.kind,
+        "reason": outcome.reason.value,
+        "detail": outcome.detail,
+        "uri": uri,
+    }

@@ -1,0 +1,75 @@
+"""Index releases: added when built and verified, flipped in one transaction, the previous one kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Row, insert, select, update
+
+from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.tables import collections, releases
+from scenes.errors import NotFound
+from scenes.recipe import IndexRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A verified index folder over all descriptions up to `generation`; `rows` counts images."""
+
+    id: UUID
+    collection_id: int
+    encoder: str
+    index_recipe: IndexRecipe
+    generation: int
+    rows: int
+    folder: str
+    manifest_sha256: str
+    recall_at_10: float | None
+    created_at: datetime
+
+
+async def add(session: WriteSession, release: Release) -> None:
+    values = {name: getattr(release, name) for name in Release.__slots__}
+    await session.execute(insert(releases).values(values | {"index_recipe": release.index_recipe.model_dump()}))
+
+
+async def flip(session: WriteSession, collection_id: int, release_id: UUID) -> None:
+    """Make a release the active one; the active one becomes the previous."""
+    await session.execute(
+        update(collections)
+        .where(collections.c.id == collection_id)
+        .values(previous_release=collections.c.active_release, active_release=release_id)
+    )
+
+
+async def rollback(session: WriteSession, collection_id: int) -> Release:
+    """Swap the active and the previous release. Raises `NotFound` (`release_previous_missing`)."""
+    swapped = (
+        update(collections)
+        .where(collections.c.id == collection_id, collections.c.previous_release.is_not(None))
+        .values(active_release=collections.c.previous_release, previous_release=collections.c.active_release)
+    )
+    if (await session.execute(swapped)).rowcount != 1:
+        raise NotFound("release_previous_missing", "there is no previous release to go back to")
+    release = await active(session, collection_id)
+    assert release is not None  # noqa: S101 - the row was just written in this transaction
+    return release
+
+
+async def active(session: ReadSession, collection_id: int) -> Release | None:
+    """The release that searches use, None before the first one."""
+    joined = collections.c.active_release == releases.c.id
+    found = select(releases).join(collections, joined).where(collections.c.id == collection_id)
+    row = (await session.execute(found)).one_or_none()
+    return None if row is None else _as_release(row)
+
+
+async def of_collection(session: ReadSession, collection_id: int) -> list[Release]:
+    """All releases of a collection, the newest first."""
+    found = select(releases).where(releases.c.collection_id == collection_id).order_by(releases.c.created_at.desc())
+    return [_as_release(row) for row in await session.execute(found)]
+
+
+def _as_release(row: Row[tuple[object, ...]]) -> Release:
+    values = {name: getattr(row, name) for name in Release.__slots__}
+    return Release(**(values | {"index_recipe": IndexRecipe.model_validate(row.index_recipe)}))

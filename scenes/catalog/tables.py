@@ -1,0 +1,211 @@
+"""Every table, as SQLAlchemy Core. Alembic's migrations are checked to give exactly these."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMES)
+
+
+def _row_id() -> Column[int]:
+    return Column("id", BigInteger, Identity(always=True), primary_key=True)
+
+
+def _now(name: str = "created_at") -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _of_collection() -> Column[int]:
+    return Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False)
+
+
+collections = Table(
+    "collections",
+    metadata,
+    _row_id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("settings", JSONB, nullable=False),
+    Column("generation", BigInteger, nullable=False, server_default=text("0")),
+    Column("active_release", Uuid, nullable=True),
+    Column("previous_release", Uuid, nullable=True),
+    _now(),
+)
+
+caption_recipes = Table(
+    "caption_recipes",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("body", JSONB, nullable=False),
+    _now(),
+)
+
+encoder_recipes = Table(
+    "encoder_recipes",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("body", JSONB, nullable=False),
+    _now(),
+)
+
+images = Table(
+    "images",
+    metadata,
+    _row_id(),
+    _of_collection(),
+    Column("image_id", Text, nullable=False),
+    Column("id_from", Text, nullable=False),
+    Column("external_id", Text, nullable=True),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("perceptual_hash", BigInteger, nullable=True),
+    Column("description_id", BigInteger, nullable=True),
+    Column("generation", BigInteger, nullable=False),
+    _now(),
+    UniqueConstraint("collection_id", "image_id"),
+    CheckConstraint("id_from IN ('bytes', 'sha256', 'external')", name="id_from"),
+    Index(None, "collection_id", "generation"),
+    Index(None, "collection_id", "external_id"),
+)
+
+image_uris = Table(
+    "image_uris",
+    metadata,
+    Column("image", ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("uri", Text, nullable=False),
+    _now(),
+    PrimaryKeyConstraint("image", "uri"),
+)
+
+descriptions = Table(
+    "descriptions",
+    metadata,
+    _row_id(),
+    Column("image", ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("recipe", ForeignKey("caption_recipes.fingerprint"), nullable=True),
+    Column("body", JSONB, nullable=False),
+    Column("support", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("usage", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("notes", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    _now(),
+    UniqueConstraint("image", "variant"),
+    CheckConstraint("source IN ('machine', 'import', 'person')", name="source"),
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("description_id", ForeignKey("descriptions.id", ondelete="CASCADE"), nullable=False),
+    Column("encoder", ForeignKey("encoder_recipes.fingerprint"), nullable=False),
+    Column("vectors", LargeBinary, nullable=False),
+    Column("truncated", Boolean, nullable=False),
+    PrimaryKeyConstraint("description_id", "encoder"),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    _row_id(),
+    _of_collection(),
+    Column("image_row", BigInteger, nullable=False),
+    Column("image_id", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    _now("deleted_at"),
+    Index(None, "collection_id", "generation"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    _of_collection(),
+    Column("image_id", Text, nullable=False),
+    Column("recipe", ForeignKey("caption_recipes.fingerprint"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("uri", Text, nullable=True),
+    _now("at"),
+    PrimaryKeyConstraint("collection_id", "image_id", "recipe"),
+    CheckConstraint("kind IN ('refused', 'failed')", name="kind"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _of_collection(),
+    Column("encoder", ForeignKey("encoder_recipes.fingerprint"), nullable=False),
+    Column("index_recipe", JSONB, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("manifest_sha256", Text, nullable=False),
+    Column("recall_at_10", Double, nullable=True),
+    _now(),
+    Index(None, "collection_id"),
+)
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    _of_collection(),
+    Column("release", Uuid, nullable=True),
+    Column("query_text", Text, nullable=True),
+    Column("query_hash", LargeBinary, nullable=True),
+    Column("k", Integer, nullable=False),
+    Column("results", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Index(None, "expires_at"),
+    Index(None, "collection_id", "created_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("hmac", LargeBinary, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    _now(),
+    Column("expires_at", DateTime(timezone=True), nullable=True),
+    Column("revoked_at", DateTime(timezone=True), nullable=True),
+    CheckConstraint("scope IN ('search', 'ingest', 'admin')", name="scope"),
+)
+
+login_tokens = Table(
+    "login_tokens",
+    metadata,
+    Column("hmac", LargeBinary, primary_key=True),
+    _now(),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)

@@ -1,0 +1,65 @@
+"""Shared fixtures: a real Postgres once a run, a fresh database each test; sockets only for tests that say so."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import pytest_socket
+
+from scenes.catalog.embedded import postgres
+from scenes.catalog.engine import Catalog
+from scenes.catalog.migrations import migrate
+
+SOCKET_GROUPS = {"postgres", "encoder", "vllm", "browser", "cli", "http"}
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if SOCKET_GROUPS & {marker.name for marker in item.iter_markers()}:
+        pytest_socket.socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
+    else:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+def pytest_runtest_teardown() -> None:
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real embedded Postgres that lives as long as the run."""
+    pytest_socket.enable_socket()
+    with postgres(tmp_path_factory.mktemp("postgres"), None) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres_server: str) -> Iterator[str]:
+    """A fresh, migrated database of its own, as a `postgresql://` URL."""
+    name = f"t_{uuid.uuid4().hex}"
+    plain = postgres_server.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = plain.replace("/postgres?", f"/{name}?")
+    migrate(url.replace("postgresql://", "postgresql+psycopg://"))
+    yield url
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def catalog(database_url: str) -> AsyncIterator[Catalog]:
+    """A catalog on a fresh database."""
+    catalog = Catalog.connect(database_url.replace("postgresql://", "postgresql+psycopg://"))
+    yield catalog
+    await catalog.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A data folder."""
+    return tmp_path / "home"

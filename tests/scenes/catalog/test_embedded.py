@@ -1,0 +1,93 @@
+"""The embedded Postgres: shared, stopped by the last one, also after a user was killed; models equal migrations."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from scenes.catalog.embedded import postgres, with_driver
+from scenes.catalog.engine import Catalog
+from scenes.catalog.migrations import is_current, migrate
+from scenes.catalog.tables import metadata
+from scenes.errors import EnvironmentMissing
+
+pytestmark = pytest.mark.postgres
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from scenes.catalog.embedded import postgres
+with postgres(Path(sys.argv[1]), None) as url:
+    print(url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(home: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HOLD, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def leave(process: "subprocess.Popen[str]") -> None:
+    process.communicate(timeout=30)
+
+
+def postmaster(home: Path) -> int:
+    return int((home / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def test_the_last_of_several_processes_stops_the_server_even_after_a_kill(home: Path) -> None:
+    first, second, third = hold(home), hold(home), hold(home)
+    urls = {process.stdout.readline() for process in (first, second, third) if process.stdout}
+    assert len(urls) == 1
+    pid = postmaster(home)
+    first.send_signal(signal.SIGKILL)
+    leave(first)
+    leave(second)
+    os.kill(pid, 0)
+    leave(third)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_data_folder_with_a_long_path_works(tmp_path: Path) -> None:
+    with postgres(tmp_path / ("deep" * 20) / ("er" * 30), None) as url:
+        assert is_current(url)
+
+
+def test_models_equal_migrations(database_url: str) -> None:
+    with create_engine(with_driver(database_url)).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_migrating_at_once_from_two_processes_is_safe(postgres_server: str) -> None:
+    plain = postgres_server.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE both")
+    url = postgres_server.replace("/postgres?", "/both?")
+    code = f"from scenes.catalog.migrations import migrate; migrate({url!r})"
+    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0]
+    assert is_current(url)
+
+
+async def test_a_missing_server_is_told_plainly() -> None:
+    url = "postgresql+psycopg://nobody@127.0.0.1:1/nothing"
+    with pytest.raises(EnvironmentMissing, match="does not answer") as told:
+        migrate(url)
+    assert told.value.code == "postgres_unreachable"
+    catalog = Catalog.connect(url)
+    with pytest.raises(EnvironmentMissing, match="does not answer"):
+        await catalog.ping()
+    await catalog.close()
