@@ -62,6 +62,19 @@ async def get(session: ReadSession, name: str) -> CollectionRow:
     return _as_row(row)
 
 
+async def by_id(session: ReadSession, collection_id: int) -> CollectionRow:
+    """Raises `NotFound` (`collection_unknown`)."""
+    row = (await session.execute(select(collections).where(collections.c.id == collection_id))).one_or_none()
+    if row is None:
+        raise NotFound("collection_unknown", f"there is no collection number {collection_id}")
+    return _as_row(row)
+
+
+async def generation(session: ReadSession, collection_id: int) -> int:
+    """The newest generation of a collection."""
+    return (await by_id(session, collection_id)).generation
+
+
 async def all_(session: ReadSession) -> list[CollectionRow]:
     """All collections by name."""
     return [_as_row(row) for row in await session.execute(select(collections).order_by(collections.c.name))]

@@ -1,0 +1,80 @@
+"""Bytes to an upright RGB picture, or the reason why not. The one door to Pillow's decoders."""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from captioner.describer import Picture
+from scenes.identity import ImageId, image_id
+from scenes.outcome import RefusalReason, Refused
+
+MAX_BYTES = 200_000_000
+MAX_PIXELS = 120_000_000
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "MPO", "PPM")
+FIRST_FRAME = "first frame of an animation"
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture and what the record should say of its decoding."""
+
+    picture: Picture
+    notes: tuple[str, ...]
+
+
+def decode(data: bytes, max_side_px: int) -> Decoded | Refused:
+    """Decode an image: first frame, EXIF orientation applied, RGB, longest side at most `max_side_px`.
+
+    EXIF, GPS and every other tag stay behind. Refused: empty, not_an_image, truncated, too_large, unsupported.
+    """
+    key = image_id(data)
+    if not data:
+        return Refused(image_id=key, reason=RefusalReason.EMPTY)
+    if len(data) > MAX_BYTES:
+        return Refused(image_id=key, reason=RefusalReason.TOO_LARGE, detail=f"over {MAX_BYTES} bytes")
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            return _decoded(key, image, max_side_px)
+    except UnidentifiedImageError:
+        return Refused(image_id=key, reason=RefusalReason.NOT_AN_IMAGE)
+    except Image.DecompressionBombError:
+        return Refused(image_id=key, reason=RefusalReason.TOO_LARGE, detail="a decompression bomb")
+    except Exception as error:  # noqa: BLE001 - decoders raise any kind on hostile bytes; each means: broken
+        return Refused(image_id=key, reason=RefusalReason.TRUNCATED, detail=type(error).__name__)
+
+
+def _decoded(key: ImageId, image: Image.Image, max_side_px: int) -> Decoded | Refused:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        return Refused(image_id=key, reason=RefusalReason.TOO_LARGE, detail=f"{width} × {height} pixels")
+    notes = (FIRST_FRAME,) if getattr(image, "n_frames", 1) > 1 else ()
+    if image.format == "JPEG":
+        image.draft("RGB", (max_side_px, max_side_px))
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    upright.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
+    return Decoded(Picture(key, _bare_rgb(upright)), notes)
+
+
+def _bare_rgb(image: Image.Image) -> Image.Image:
+    """Pixels alone: 16-bit greys scaled, transparency on white, no info dictionary."""
+    if image.mode.startswith(("I", "F")):
+        image = _scaled_to_8_bit(image)
+    if image.has_transparency_data:
+        behind = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(behind, image.convert("RGBA"))
+    rgb = image.convert("RGB")
+    rgb.info.clear()
+    rgb.getexif().clear()
+    return rgb
+
+
+def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
+    _, high = image.convert("F").getextrema()
+    top = max(float(high), 1.0)  # type: ignore[arg-type]
+    factor = 255.0 / (65_535.0 if top > 255 else 255.0)  # noqa: PLR2004 - the range of 8 bits
+    return image.convert("F").point(lambda value: value * factor).convert("L")

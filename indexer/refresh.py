@@ -1,0 +1,46 @@
+"""Bring a collection's index up to date: embed what is missing, build a release where the delta has grown."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.embedding import Tick, embed_missing
+from indexer.encoder import Encoder
+from indexer.release import build
+from scenes.catalog import collections, embeddings, releases
+from scenes.catalog.engine import Catalog
+from scenes.catalog.releases import Release
+
+DELTA_SHARE = 0.1
+"""A release is built anew when more than this share of its rows has changed since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """How many descriptions were embedded, and the release that is active now."""
+
+    embedded: int
+    release: Release | None
+
+
+async def refresh(
+    catalog: Catalog,
+    name: str,
+    encoder: Encoder,
+    home: Path,
+    *,
+    tick: Tick = lambda _done, _total: None,
+    always: bool = False,
+) -> Refreshed:
+    """Embed the missing vectors of a collection and build a release if there is none fit, or `always`."""
+    async with catalog.reading() as session:
+        collection = await collections.get(session, name)
+    embedded = await embed_missing(catalog, collection.id, encoder, tick)
+    async with catalog.reading() as session:
+        release = await releases.active(session, collection.id)
+        fit = release is not None and release.encoder == encoder.recipe.fingerprint()
+        since = release.generation if fit and release else 0
+        stale = len(await embeddings.changed_since(session, collection.id, since))
+        stale += len(await embeddings.removed_since(session, collection.id, since))
+    if always or not fit or release is None or stale > DELTA_SHARE * release.rows:
+        release = await build(catalog, collection, encoder.recipe, home)
+    return Refreshed(embedded, release)
