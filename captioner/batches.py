@@ -118,19 +118,17 @@ def latest(records: Iterable[Record]) -> list[Record]:
 
 def _row(record: Record) -> dict[str, Any]:
     outcome = record.outcome
-    described = isinstance(outcome, Described)
-    return {
-        "image_id": outcome.image_id,
-        "outcome": outcome.kind,
-        "reason": None if described else outcome.reason.value,
-        "detail": None if described else outcome.detail,
-        "description": outcome.description.model_dump_json(exclude_defaults=True) if described else None,
-        "support": json.dumps(outcome.support) if described else None,
-        "notes": list(outcome.notes) if described else [],
-        "last_reply": outcome.last_reply if isinstance(outcome, Failed) else None,
-        "uri": record.uri,
-        **outcome.usage.model_dump(),
-    }
+    row = {"image_id": outcome.image_id, "outcome": outcome.kind, "uri": record.uri, **outcome.usage.model_dump()}
+    if isinstance(outcome, Described):
+        row["description"] = outcome.description.model_dump_json(exclude_defaults=True)
+        row["support"] = json.dumps(outcome.support)
+        row["notes"] = list(outcome.notes)
+    else:
+        row["reason"] = outcome.reason.value
+        row["detail"] = outcome.detail
+    if isinstance(outcome, Failed):
+        row["last_reply"] = outcome.last_reply
+    return row
 
 
 def _record(row: dict[str, Any]) -> Record:

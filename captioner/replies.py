@@ -1,4 +1,4 @@
-"""A reply counts only if it ended by itself, parses strictly, fits the schema, does not repeat and is not boilerplate."""
+"""A reply counts only if it ended by itself, parses, fits the schema, does not repeat and is not boilerplate."""
 
 import json
 import re

@@ -2,13 +2,22 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 SCHEMA_VERSION = "1"
 
-Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
-Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)]
-Paragraph = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000)]
+
+def storable(text: str) -> str:
+    """Text that any store can keep. Raises `ValueError` for a NUL character or half a surrogate pair."""
+    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError("text must not hold NUL characters or lone surrogates")
+    return text
+
+
+Text = Annotated[str, AfterValidator(storable)]
+Phrase = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+Sentence = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=1_000)]
+Paragraph = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=20_000)]
 Phrases = Annotated[tuple[Phrase, ...], Field(max_length=64)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
