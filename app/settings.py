@@ -18,3 +18,10 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
     database_url: PostgresDsn | None = Field(None, validation_alias="DATABASE_URL")
+
+    secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")
+
+    @property
+    def database(self) -> str | None:
+        """`DATABASE_URL` as text."""
+        return str(self.database_url) if self.database_url else None

@@ -10,7 +10,18 @@ import typer
 from app.cli import output
 from scenes.errors import WordsightError
 
-COMMANDS: tuple[str, ...] = ("models", "schema")
+COMMANDS: tuple[str, ...] = (
+    "ingest",
+    "search",
+    "caption",
+    "publish",
+    "import_",
+    "collection",
+    "index",
+    "key",
+    "models",
+    "schema",
+)
 """Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""
 
 INTERRUPTED = 130

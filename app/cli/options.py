@@ -6,3 +6,16 @@ import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+EngineOption = Annotated[
+    str | None,
+    typer.Option("--engine", "-e", metavar="basic|vllm|openai", help="Captioning engine; needed once a collection."),
+]
+ModelOption = Annotated[str | None, typer.Option("--model", help="The engine's model; its default where left out.")]
+ConsentOption = Annotated[
+    bool,
+    typer.Option("--consent", help="Pixels may be sent to another party (the openai engine, a server elsewhere)."),
+]
+EngineOptions = Annotated[
+    list[str] | None, typer.Argument(metavar="[-- ENGINE OPTIONS]", help="Options for the engine, after --.")
+]
+ENGINE_CONTEXT = {"allow_interspersed_args": True}

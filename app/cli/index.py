@@ -1,0 +1,92 @@
+"""`wordsight index build|status|rollback`: index releases of a collection."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from app.cli import output
+from app.cli.options import CollectionOption, Json
+from app.cli.wiring import load_encoder, with_catalog
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from scenes.catalog.engine import Catalog
+    from scenes.catalog.releases import Release
+
+
+def register(cli: typer.Typer) -> None:
+    group = typer.Typer(
+        help="Index releases: built beside, verified, flipped; the last one kept.", no_args_is_help=True
+    )
+    group.command()(build)
+    group.command()(status)
+    group.command()(rollback)
+    cli.add_typer(group, name="index")
+
+
+def build(collection: CollectionOption, as_json: Json = False) -> int:
+    """Embed what is missing, build a new release, verify it against exact search and flip to it."""
+    _print(as_json, with_catalog(lambda catalog, config: _build(catalog, config, collection)))
+    return 0
+
+
+def status(collection: CollectionOption, as_json: Json = False) -> int:
+    """Say which release answers, how many images it holds and how many changed since."""
+    _print(as_json, with_catalog(lambda catalog, _: _status(catalog, collection)))
+    return 0
+
+
+def rollback(collection: CollectionOption, as_json: Json = False) -> int:
+    """Go back to the previous release; what changed since is still found beside it."""
+    _print(as_json, with_catalog(lambda catalog, _: _rollback(catalog, collection)))
+    return 0
+
+
+async def _build(catalog: "Catalog", config: "Settings", name: str) -> dict[str, Any]:
+    from indexer.refresh import refresh
+    from scenes.catalog import collections
+
+    async with catalog.reading() as session:
+        row = await collections.get(session, name)
+    with output.progress("embedding") as tick:
+        encoder = load_encoder(row.settings.encoder)
+        done = await refresh(catalog, name, encoder, config.home, tick=tick, always=True)
+    return _body(done.release, 0)
+
+
+async def _status(catalog: "Catalog", name: str) -> dict[str, Any]:
+    from scenes.catalog import collections, embeddings, releases
+
+    async with catalog.reading() as session:
+        row = await collections.get(session, name)
+        release = await releases.active(session, row.id)
+        since = release.generation if release else 0
+        changed = len(await embeddings.changed_since(session, row.id, since))
+        changed += len(await embeddings.removed_since(session, row.id, since))
+    return _body(release, changed)
+
+
+async def _rollback(catalog: "Catalog", name: str) -> dict[str, Any]:
+    from scenes.catalog import collections, releases
+
+    async with catalog.writing() as session:
+        row = await collections.get(session, name)
+        release = await releases.rollback(session, row.id)
+        await collections.notify(session, row.id, row.generation)
+    return _body(release, 0)
+
+
+def _body(release: "Release | None", changed: int) -> dict[str, Any]:
+    return {
+        "release": str(release.id) if release else None,
+        "rows": release.rows if release else 0,
+        "recall_at_10": release.recall_at_10 if release else None,
+        "kind": release.index_recipe.kind if release else None,
+        "changed_since": changed,
+        "drift": None,
+    }
+
+
+def _print(as_json: bool, body: dict[str, Any]) -> None:
+    shown = {name: value for name, value in body.items() if value is not None}
+    output.result(as_json, body, "\n".join(f"{name:<14}{value}" for name, value in shown.items()))

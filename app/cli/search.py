@@ -1,0 +1,70 @@
+"""`wordsight search`: one query, in process, no server needed."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli import output
+from app.cli.options import CollectionOption, Json
+from app.cli.wiring import checked, load_encoder, with_catalog
+from scenes.answer import Answer, Query
+from scenes.errors import BadInput
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from scenes.catalog.engine import Catalog
+
+
+def register(cli: typer.Typer) -> None:
+    cli.command()(search)
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What the image shows, in words.")],
+    collection: CollectionOption,
+    k: Annotated[int, typer.Option("--k", "-k", help="How many images at most (1 to 1000).")] = 10,
+    where: Annotated[str | None, typer.Option("--filter", help="Conditions as JSON.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Find the images of a collection that best fit the words."""
+    asked = checked(Query, query=query, k=k, filter=_json(where))
+    answer, seconds = with_catalog(lambda catalog, config: _search(catalog, config, collection, asked))
+    output.result(as_json, answer.model_dump(mode="json") | {"seconds": round(seconds, 4)}, as_text(answer))
+    return 0
+
+
+def as_text(answer: Answer) -> str:
+    """The answer for people, best first."""
+    if not answer.results:
+        return "nothing matches"
+    return "\n".join(
+        f"{place:>3}. {match.score:.3f}  {match.uri or match.external_id or match.image_id}\n"
+        f"     {match.description.summary or match.description.detail[:160]}"
+        for place, match in enumerate(answer.results, start=1)
+    )
+
+
+async def _search(catalog: "Catalog", config: "Settings", name: str, query: Query) -> tuple[Answer, float]:
+    from app.search.service import make_service
+    from app.security import Secret
+    from scenes.catalog import collections
+
+    async with catalog.reading() as session:
+        row = await collections.get(session, name)
+    encoder = load_encoder(row.settings.encoder)
+    service = make_service(catalog, encoder, config.home, Secret.load(config.home, config.secret))
+    started = time.perf_counter()
+    answer = await service.search(name, query)
+    return answer, time.perf_counter() - started
+
+
+def _json(text: str | None) -> Any:
+    import json
+
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BadInput("filter_invalid", f"--filter is not JSON: {error}") from error

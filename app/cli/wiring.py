@@ -1,0 +1,146 @@
+"""What commands are made of: settings, an open catalog, an encoder, a captioning engine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from app.settings import Settings
+from scenes.errors import BadInput, EnvironmentMissing
+from scenes.recipe import EngineName
+
+if TYPE_CHECKING:
+    from captioner.describer import Describer
+    from indexer.encoder import Encoder
+    from scenes.catalog.engine import Catalog
+    from scenes.collection import Collection
+
+_T = TypeVar("_T")
+_M = TypeVar("_M", bound=BaseModel)
+_ENGINES = get_args(EngineName)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What the command line says of the captioning engine."""
+
+    engine: EngineName | None = None
+    model: str | None = None
+    options: tuple[str, ...] = ()
+    consent: bool = False
+
+
+def engine_name(flag: str | None) -> EngineName | None:
+    """The engine that a flag names. Raises `BadInput` (`engine_unknown`)."""
+    if flag is not None and flag not in _ENGINES:
+        raise BadInput("engine_unknown", f"there is no engine {flag!r}", fix=f"choose one of {', '.join(_ENGINES)}")
+    return cast(EngineName | None, flag)
+
+
+def checked(kind: type[_M], **values: Any) -> _M:
+    """A model of checked values. Raises `BadInput` (`value_invalid`)."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput("value_invalid", f"{where}: {first['msg']}") from error
+
+
+def settings() -> Settings:
+    """The settings from the environment. Raises `BadInput` (`settings_invalid`)."""
+    try:
+        found = Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        raise BadInput(
+            "settings_invalid", f"{name}: {first['msg']}", fix=f"correct {name} in the environment"
+        ) from error
+    found.home.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+@asynccontextmanager
+async def open_catalog(config: Settings) -> AsyncIterator["Catalog"]:
+    """A migrated catalog: the Postgres that DATABASE_URL names, else the embedded one."""
+    from scenes.catalog.embedded import postgres
+    from scenes.catalog.engine import Catalog
+
+    with postgres(config.home, config.database) as url:
+        catalog = Catalog.connect(url)
+        try:
+            yield catalog
+        finally:
+            await catalog.close()
+
+
+def with_catalog(work: Callable[["Catalog", Settings], Awaitable[_T]]) -> _T:
+    """Run async work on an open catalog."""
+
+    async def run() -> _T:
+        config = settings()
+        async with open_catalog(config) as catalog:
+            return await work(catalog, config)
+
+    return asyncio.run(run())
+
+
+def load_encoder(name: str | None) -> "Encoder":
+    """The encoder that a collection names, None for the shipped one."""
+    from indexer.sentence_encoder import SentenceEncoder
+
+    return SentenceEncoder.load(name)
+
+
+def choose_engine(flag: EngineName | None, collection: "Collection | None") -> EngineName:
+    """The engine that a flag or the collection names; none is ever chosen silently.
+
+    Raises `BadInput`: `engine_not_chosen`, `engine_differs`.
+    """
+    named = collection.engine if collection else None
+    if flag is None and named is None:
+        raise BadInput(
+            "engine_not_chosen",
+            "no captioning engine was chosen",
+            fix="add --engine vllm (a GPU), --engine openai (a server you have) or --engine basic (a bare CPU)",
+        )
+    if flag is not None and named is not None and flag != named:
+        raise BadInput(
+            "engine_differs",
+            f"this collection is captioned by {named!r}, not by {flag!r}",
+            fix=f"leave --engine out, or: wordsight collection set NAME --engine {flag}",
+        )
+    chosen = flag or named
+    assert chosen is not None  # noqa: S101 - one of the two is there
+    return chosen
+
+
+def make_describer(engine: EngineName, model: str | None, options: list[str], *, consent: bool) -> "Describer":
+    """An engine, ready to describe. Raises `EnvironmentMissing` where it can't run here; never another engine."""
+    if engine == "basic":
+        return _basic(model, options)
+    if engine == "openai":
+        from captioner.openai_describer import OpenAIDescriber
+
+        return OpenAIDescriber.from_options(model, options, consent=consent)
+    from captioner.vllm_describer import VllmDescriber
+
+    return VllmDescriber.from_options(model, options)
+
+
+def _basic(model: str | None, options: list[str]) -> "Describer":
+    if model is not None or options:
+        raise BadInput("engine_option_unknown", "the basic engine takes no model and no options")
+    try:
+        from captioner.basic.describer import BasicDescriber
+    except ImportError as error:
+        raise EnvironmentMissing(
+            "engine_not_installed",
+            f"the basic engine is not installed: {error}",
+            fix="pip install 'wordsight[captioner]'",
+        ) from error
+    return BasicDescriber()

@@ -1,0 +1,59 @@
+"""API keys: made once, shown once, checked by their HMAC."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from app.security import Secret, new_key
+from scenes.catalog import collections, keys
+from scenes.catalog.engine import Catalog
+from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
+from scenes.errors import Unauthenticated
+
+_PURPOSE = "api-key"
+_FIX = "send Authorization: Bearer KEY; wordsight key create makes one"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Makes and checks keys."""
+
+    catalog: Catalog
+    secret: Secret
+
+    async def create(
+        self, collection: str, scope: Scope, *, name: str = "", expires_in: timedelta | None = None
+    ) -> tuple[str, KeyRow]:
+        """A new key and what is kept of it. Raises `NotFound` (`collection_unknown`)."""
+        key, now = new_key(), datetime.now(UTC)
+        row = KeyRow(
+            key_id=f"key_{secrets.token_hex(8)}",
+            name=name,
+            collection=collection,
+            scope=scope,
+            created_at=now,
+            expires_at=now + expires_in if expires_in else None,
+            revoked_at=None,
+        )
+        async with self.catalog.writing() as session:
+            if collection != EVERY_COLLECTION:
+                await collections.get(session, collection)
+            await keys.add(session, row, self.secret.digest(_PURPOSE, key))
+        return key, row
+
+    async def check(self, key: str) -> KeyRow:
+        """What a key may do. Raises `Unauthenticated`: `key_unknown`, `key_revoked`, `key_expired`."""
+        async with self.catalog.reading() as session:
+            row = await keys.by_hmac(session, self.secret.digest(_PURPOSE, key))
+        if row is None:
+            raise Unauthenticated("key_unknown", "this API key is not known", fix=_FIX)
+        return still_good(row)
+
+
+def still_good(row: KeyRow) -> KeyRow:
+    """The key itself. Raises `Unauthenticated`: `key_revoked`, `key_expired`."""
+    if row.revoked_at is not None:
+        raise Unauthenticated("key_revoked", "this API key was revoked", fix=_FIX)
+    if row.expires_at is not None and row.expires_at <= datetime.now(UTC):
+        raise Unauthenticated("key_expired", "this API key has expired", fix=_FIX)
+    return row

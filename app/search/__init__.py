@@ -1,0 +1,1 @@
+"""Search: endpoints and service."""

@@ -1,0 +1,52 @@
+"""Evidence: which phrases of a description share words with the query. Shares are left open until they are measured."""
+
+import re
+from collections.abc import Iterator
+
+from scenes.answer import Evidence
+from scenes.description import SceneDescription
+from scenes.wording import object_phrase, people_phrase, relation_phrase
+
+_WORD = re.compile(r"[^\W_]+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_STOP_WORDS = """
+a an and are as at by for from in into is it its of on or over s that the there this to under was with
+"""
+_STOP = frozenset(_STOP_WORDS.split())
+_MOST = 5
+
+
+def evidence(description: SceneDescription, query: str) -> tuple[Evidence, ...]:
+    """The phrases that share the most content words with the query, at most five."""
+    wanted = content_words(query)
+    scored = [(len(wanted & content_words(phrase)), field, phrase) for field, phrase in phrases(description)]
+    ranked = sorted((item for item in scored if item[0]), key=lambda item: -item[0])
+    return tuple(Evidence(field=field, phrase=phrase) for _, field, phrase in ranked[:_MOST])
+
+
+def content_words(text: str) -> frozenset[str]:
+    """Lower-case word stems of a text, without words that say nothing alone."""
+    words = (word.lower() for word in _WORD.findall(text))
+    return frozenset(_stem(word) for word in words if word not in _STOP)
+
+
+def phrases(description: SceneDescription) -> Iterator[tuple[str, str]]:
+    """Every phrase of a description with its JSON Pointer."""
+    if description.summary:
+        yield "/summary", description.summary
+    yield from (("/detail", sentence) for sentence in _SENTENCE.split(description.detail) if sentence)
+    yield from ((f"/objects/{i}", object_phrase(thing)) for i, thing in enumerate(description.objects))
+    yield from ((f"/relations/{i}", relation_phrase(one)) for i, one in enumerate(description.relations))
+    yield from ((f"/people/{i}", people_phrase(group)) for i, group in enumerate(description.people))
+    for field in ("actions", "visible_text"):
+        yield from ((f"/{field}/{i}", phrase) for i, phrase in enumerate(getattr(description, field)))
+    for field, phrase in description.setting:
+        if phrase:
+            yield f"/setting/{field}", phrase
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004 - leave something to compare
+            return word[: -len(ending)]
+    return word

@@ -1,0 +1,82 @@
+"""API keys, login tokens and session cookies: random secrets of which only an HMAC is ever stored."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from pathlib import Path
+
+from scenes.artifact import write_file
+from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
+from scenes.errors import BadInput
+
+KEY_PREFIX = "ws_"
+_SECRET_FILE = "secret"  # noqa: S105 - a file's name
+_SECRET_BYTES = 32
+_ALLOWS: dict[Scope, frozenset[Scope]] = {
+    "search": frozenset({"search"}),
+    "ingest": frozenset({"search", "ingest"}),
+    "admin": frozenset({"search", "ingest", "admin"}),
+}
+
+
+class Secret:
+    """The server's secret: everything that is handed out is checked against an HMAC under it."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def load(cls, home: Path, given: str | None = None) -> "Secret":
+        """The given secret (at least 32 characters), else the one in the data folder, made on first use."""
+        if given is not None:
+            if len(given) < _SECRET_BYTES:
+                raise BadInput("secret_too_short", f"WORDSIGHT_SECRET needs {_SECRET_BYTES} characters or more")
+            return cls(given.encode())
+        path = home / _SECRET_FILE
+        if not path.is_file():
+            _write_private(path, secrets.token_bytes(_SECRET_BYTES))
+        return cls(path.read_bytes())
+
+    def digest(self, purpose: str, text: str) -> bytes:
+        """HMAC-SHA-256 of a text for one purpose."""
+        return hmac.digest(self._key, f"{purpose}\0{text}".encode(), hashlib.sha256)
+
+    def sign_session(self, key_id: str, expires_at: float) -> str:
+        """A cookie value that names a key until a time (seconds since 1970)."""
+        body = f"{key_id}.{int(expires_at)}"
+        return f"{body}.{self.digest('session', body).hex()}"
+
+    def read_session(self, cookie: str) -> str | None:
+        """The key that a cookie names; None where it was forged or has expired."""
+        body, _, signature = cookie.rpartition(".")
+        key_id, _, expires_at = body.rpartition(".")
+        expected = self.digest("session", body).hex()
+        if not hmac.compare_digest(expected.encode(), signature.encode()) or float(expires_at) < time.time():
+            return None
+        return key_id
+
+
+def new_key() -> str:
+    """A fresh API key: 256 random bits."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_token() -> str:
+    """A fresh one-time login token: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def may(key: KeyRow, scope: Scope, collection: str | None) -> bool:
+    """May a key do what `scope` names in a collection (None: in no particular one)?"""
+    everywhere = key.collection == EVERY_COLLECTION
+    return scope in _ALLOWS[key.scope] and (everywhere or collection == key.collection)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    before = os.umask(0o077)
+    try:
+        write_file(path, data)
+    finally:
+        os.umask(before)
