@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field, PostgresDsn
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -17,11 +17,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore")
 
     home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
-    database_url: PostgresDsn | None = Field(None, validation_alias="DATABASE_URL")
+    database_url: str | None = Field(None, validation_alias="DATABASE_URL")
 
+    encoder: str | None = Field(None, validation_alias="WORDSIGHT_ENCODER")
     secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")
 
     @property
     def database(self) -> str | None:
         """`DATABASE_URL` as text."""
-        return str(self.database_url) if self.database_url else None
+        return self.database_url or None

@@ -12,7 +12,7 @@ from scenes.outcome import RefusalReason, Refused
 
 MAX_BYTES = 200_000_000
 MAX_PIXELS = 120_000_000
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "MPO", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM")
 FIRST_FRAME = "first frame of an animation"
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False

@@ -92,10 +92,12 @@ def _load(source: str) -> "SentenceTransformer":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise EnvironmentMissing(
             "encoder_not_installed", "sentence-transformers is not installed", fix="pip install 'wordsight[server]'"
         ) from error
+    disable_progress_bar()
     try:
         return SentenceTransformer(source)
     except (OSError, ValueError) as error:

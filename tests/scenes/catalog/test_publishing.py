@@ -13,7 +13,7 @@ from scenes.collection import Collection
 from scenes.description import SceneDescription
 from scenes.errors import Conflict, NotFound
 from scenes.identity import image_id
-from scenes.outcome import Failed, FailureReason, Refused, RefusalReason
+from scenes.outcome import Failed, FailureReason, RefusalReason, Refused
 from scenes.recipe import CaptionRecipe, EncoderRecipe
 
 pytestmark = pytest.mark.postgres

@@ -1,0 +1,93 @@
+"""Who is asking, and may they? A bearer key for programs, a session cookie for people."""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from app.keys.service import Keys, still_good
+from app.security import may
+from app.state import State, state_of
+from scenes.catalog import keys, logins
+from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
+from scenes.errors import Forbidden, Unauthenticated
+
+SESSION_COOKIE = "wordsight_session"
+SESSION_SECONDS = 12 * 3600
+_CACHE_SECONDS = 1.0
+_CACHE_SIZE = 1_000
+_bearer = HTTPBearer(auto_error=False, description="An API key: `wordsight key create`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A known caller and what the key allows."""
+
+    key: KeyRow
+
+    def require(self, scope: Scope, collection: str | None) -> None:
+        """Raises `Forbidden` (`key_not_allowed`)."""
+        if not may(self.key, scope, collection):
+            where = f"in {collection!r}" if collection else "here"
+            raise Forbidden("key_not_allowed", f"this key may not {scope} {where}", fix="use a key with that scope")
+
+
+class KeyCache:
+    """Good keys, remembered for a second: a revoked key is refused within that time."""
+
+    def __init__(self, known: Keys) -> None:
+        self._keys = known
+        self._seen: dict[str, tuple[float, KeyRow]] = {}
+
+    async def check(self, key: str) -> KeyRow:
+        until, row = self._seen.get(key, (0.0, None))
+        if row is not None and until > time.monotonic():
+            return still_good(row)
+        row = await self._keys.check(key)
+        if len(self._seen) >= _CACHE_SIZE:
+            self._seen.clear()
+        self._seen[key] = (time.monotonic() + _CACHE_SECONDS, row)
+        return row
+
+
+async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
+    """The caller of a REST endpoint. Raises `Unauthenticated`."""
+    state = state_of(request)
+    if given is not None:
+        return Caller(await state.keys.check(given.credentials))
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if cookie:
+        return await session_caller(state, cookie)
+    raise Unauthenticated(
+        "key_missing", "an API key is needed", fix="send Authorization: Bearer KEY; wordsight key create makes one"
+    )
+
+
+async def session_caller(state: State, cookie: str) -> Caller:
+    """The person behind a session cookie. Raises `Unauthenticated` (`session_over`)."""
+    name = state.secret.read_session(cookie)
+    if name is None:
+        raise Unauthenticated("session_over", "this session is over", fix="open the link that `wordsight serve` prints")
+    return Caller(_person(name))
+
+
+async def log_in(state: State, token: str) -> str:
+    """Exchange a one-time token for a session cookie's value. Raises `Unauthenticated` (`login_link_spent`)."""
+    async with state.catalog.writing() as session:
+        spent = await logins.spend(session, state.secret.digest("login", token))
+    if not spent:
+        raise Unauthenticated(
+            "login_link_spent", "this link was used already or is too old", fix="wordsight serve prints a fresh one"
+        )
+    return state.secret.sign_session("person", time.time() + SESSION_SECONDS)
+
+
+def _person(name: str) -> KeyRow:
+    from datetime import UTC, datetime
+
+    return keys.KeyRow(name, name, EVERY_COLLECTION, "admin", datetime.now(UTC), None, None)
+
+
+CallerDependency = Annotated[Caller, Depends(caller)]

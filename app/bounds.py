@@ -1,0 +1,85 @@
+"""Bounds on what comes in, and headers on what goes out; plain ASGI, so that nothing is buffered."""
+
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.problems import problem
+
+MAX_BODY_BYTES = 64 * 1024
+_CSP = (
+    b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_DOCS = ("/docs", "/redoc")
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
+class BodyTooLarge(Exception):
+    """The body grew past its bound while it was read."""
+
+
+class Bounds:
+    """Refuses bodies over `MAX_BODY_BYTES` with a problem, and adds security headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        secured = _secured(send, scope["path"])
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            await _refuse(scope, receive, secured)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await secured(message)
+
+        try:
+            await self._app(scope, _bounded(receive), watch)
+        except BodyTooLarge:
+            if not started:
+                await _refuse(scope, receive, secured)
+
+
+def _bounded(receive: Receive) -> Receive:
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        return message
+
+    return bounded
+
+
+def _secured(send: Send, path: str) -> Send:
+    extra = _HEADERS if path.startswith(_DOCS) else (*_HEADERS, (b"content-security-policy", _CSP))
+
+    async def secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *extra]
+        await send(message)
+
+    return secured
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    limit = f"a request may be {MAX_BODY_BYTES} bytes long"
+    response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large", limit, fix="ask in fewer words")
+    await response(scope, receive, send)

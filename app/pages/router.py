@@ -1,0 +1,113 @@
+"""Pages for people. A search is posted, so that no query lands in an address or a log."""
+
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+from pydantic import ValidationError
+
+from app.access import SESSION_COOKIE, SESSION_SECONDS, log_in, session_caller
+from app.pages.highlight import highlighted
+from app.pages.sketch import sketch
+from app.problems import status_of
+from app.state import State, state_of
+from scenes.answer import Query
+from scenes.catalog import collections, images
+from scenes.errors import Unauthenticated, WordsightError
+
+_HERE = Path(__file__).parent
+_templates = Jinja2Templates(_HERE / "templates")
+_templates.env.globals |= {"sketch": sketch, "highlighted": highlighted}
+_PAGE_RESULTS = 24
+_MAX_AGE = timedelta(seconds=SESSION_SECONDS)
+
+
+def mount(app: FastAPI) -> None:
+    """Add the pages and their style sheet; they are not part of the REST interface."""
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    app.add_api_route("/", home, include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/", search, methods=["POST"], include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/login", login, include_in_schema=False)
+    app.add_api_route("/images/{collection}/{image_id}", image, include_in_schema=False, response_class=HTMLResponse)
+
+
+async def home(request: Request) -> Response:
+    """The search page, empty."""
+    return await _guarded(request, _home)
+
+
+async def search(
+    request: Request, collection: Annotated[str, Form()] = "", query: Annotated[str, Form()] = ""
+) -> Response:
+    """The search page with results."""
+
+    async def answer(request: Request, state: State) -> Response:
+        asked = Query(query=query, k=_PAGE_RESULTS)
+        found = await state.service.search(collection, asked)
+        facts = {"answer": found, "query": asked.query, "chosen": collection}
+        return await _page(request, state, facts)
+
+    return await _guarded(request, answer, query=query, chosen=collection)
+
+
+async def image(request: Request, collection: str, image_id: str) -> Response:
+    """One image in words."""
+
+    async def show(request: Request, state: State) -> Response:
+        async with state.catalog.reading() as session:
+            row = await collections.get(session, collection)
+            view = await images.get(session, row.id, image_id)
+        return _templates.TemplateResponse(request, "image.html", {"view": view, "collection": collection})
+
+    return await _guarded(request, show)
+
+
+async def login(request: Request, token: str = "") -> Response:
+    """Exchange the one-time link for a session cookie."""
+    try:
+        cookie = await log_in(state_of(request), token)
+    except WordsightError as error:
+        return _needs_login(request, error)
+    response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    response.set_cookie(
+        SESSION_COOKIE, cookie, max_age=int(_MAX_AGE.total_seconds()), httponly=True, samesite="strict", path="/"
+    )
+    return response
+
+
+async def _home(request: Request, state: State) -> Response:
+    return await _page(request, state, {})
+
+
+async def _guarded(request: Request, page: Any, **facts: str) -> Response:
+    state = state_of(request)
+    try:
+        await session_caller(state, request.cookies.get(SESSION_COOKIE, ""))
+        return await page(request, state)  # type: ignore[no-any-return] - one of the page functions above
+    except Unauthenticated as error:
+        return _needs_login(request, error)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        told = {"error": f"Your query can't be used: {first['msg'].lower()}.", **facts}
+        return await _page(request, state, told, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except WordsightError as error:
+        told = {"error": error.message, "fix": error.fix or "", **facts}
+        return _templates.TemplateResponse(request, "error.html", told, status_code=status_of(error))
+
+
+async def _page(request: Request, state: State, facts: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
+    async with state.catalog.reading() as session:
+        known = [
+            (row.settings.name, await collections.counts(session, row.id)) for row in await collections.all_(session)
+        ]
+    return _templates.TemplateResponse(request, "search.html", {"collections": known, **facts}, status_code=status)
+
+
+def _needs_login(request: Request, error: WordsightError) -> Response:
+    told = {"error": error.message, "fix": error.fix or ""}
+    return _templates.TemplateResponse(request, "login.html", told, status_code=HTTPStatus.UNAUTHORIZED)

@@ -1,0 +1,96 @@
+"""Errors over HTTP: application/problem+json (RFC 9457) with a stable `code` and, where known, the `fix`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from scenes.errors import (
+    BadInput,
+    Conflict,
+    Corrupt,
+    EnvironmentMissing,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    Unauthenticated,
+    WordsightError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_STATUS: tuple[tuple[type[WordsightError], HTTPStatus], ...] = (
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (BadInput, HTTPStatus.BAD_REQUEST),
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (EnvironmentMissing, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
+    (Corrupt, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+class Problem(BaseModel):
+    """What went wrong; `code` is stable, `detail` is for people."""
+
+    type: str = Field("about:blank")
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    code: str = Field(examples=["collection_unknown"])
+    detail: str = Field(examples=["there is no collection 'holiday'"])
+    fix: str | None = Field(None, examples=["wordsight collection list shows all"])
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error as a problem."""
+    app.add_exception_handler(WordsightError, _on_ours)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+
+
+def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of an endpoint's problems."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
+
+
+def problem(
+    status: HTTPStatus, code: str, detail: str, *, fix: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """A problem as a response."""
+    body = Problem(title=status.phrase, status=status, code=code, detail=detail, fix=fix)
+    return JSONResponse(body.model_dump(mode="json"), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def status_of(error: WordsightError) -> HTTPStatus:
+    """The HTTP status of an error's class."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def _on_ours(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, WordsightError)  # noqa: S101 - registered for this class
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(status_of(error), error.code, error.message, fix=error.fix, headers=headers)
+
+
+async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    detail = f"{where}: {first['msg']}" if where else str(first["msg"])
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request_invalid", detail, fix="see /docs for what is accepted")
+
+
+async def _on_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    status = HTTPStatus(error.status_code)
+    return problem(status, status.name.lower(), str(error.detail), headers=error.headers)

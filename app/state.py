@@ -1,0 +1,32 @@
+"""What the running server is made of; injected into `create_app`, found again from a request."""
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from fastapi import Request
+
+from app.search.service import SearchService
+from app.security import Secret
+from scenes.catalog.engine import Catalog
+from scenes.catalog.keys import KeyRow
+
+
+class KeyCheck(Protocol):
+    """Checks API keys."""
+
+    async def check(self, key: str) -> KeyRow: ...
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The parts that endpoints use."""
+
+    catalog: Catalog
+    service: SearchService
+    keys: KeyCheck
+    secret: Secret
+
+
+def state_of(request: Request) -> State:
+    """The state of the app that a request came to."""
+    return cast(State, request.app.state.wordsight)
