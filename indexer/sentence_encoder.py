@@ -97,7 +97,7 @@ def _load(source: str) -> "SentenceTransformer":
         raise EnvironmentMissing(
             "encoder_not_installed", "sentence-transformers is not installed", fix="pip install 'wordsight[server]'"
         ) from error
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         return SentenceTransformer(source)
     except (OSError, ValueError) as error:

@@ -1,5 +1,6 @@
 """Pages for people. A search is posted, so that no query lands in an address or a log."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -24,6 +25,7 @@ _HERE = Path(__file__).parent
 _templates = Jinja2Templates(_HERE / "templates")
 _templates.env.globals |= {"sketch": sketch, "highlighted": highlighted}
 _PAGE_RESULTS = 24
+Page = Callable[[Request, State], Awaitable[Response]]
 _MAX_AGE = timedelta(seconds=SESSION_SECONDS)
 
 
@@ -84,11 +86,11 @@ async def _home(request: Request, state: State) -> Response:
     return await _page(request, state, {})
 
 
-async def _guarded(request: Request, page: Any, **facts: str) -> Response:
+async def _guarded(request: Request, page: Page, **facts: str) -> Response:
     state = state_of(request)
     try:
         await session_caller(state, request.cookies.get(SESSION_COOKIE, ""))
-        return await page(request, state)  # type: ignore[no-any-return] - one of the page functions above
+        return await page(request, state)
     except Unauthenticated as error:
         return _needs_login(request, error)
     except ValidationError as error:

@@ -1,0 +1,34 @@
+"""Options after `--`: `--tensor-parallel-size 2 --enforce-eager` as keyword arguments for an engine."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from scenes.errors import BadInput
+
+
+def parse(words: Sequence[str]) -> dict[str, Any]:
+    """Names with underscores to values; a value is JSON where it parses, a word otherwise, true where left out.
+
+    Raises `BadInput` (`engine_option_invalid`).
+    """
+    options: dict[str, Any] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise BadInput(
+                "engine_option_invalid", f"{word!r} is no option", fix="write engine options as --name value"
+            )
+        name, separator, value = word[2:].partition("=")
+        if not separator:
+            value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
+        options[name.replace("-", "_")] = _value(value)
+    return options
+
+
+def _value(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
