@@ -113,7 +113,7 @@ class OpenAIDescriber:
         return fault
 
     def _backed_off(self, attempt: int) -> float:
-        return min(_LONGEST_WAIT_S, self._server.first_wait * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        return float(min(_LONGEST_WAIT_S, self._server.first_wait * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
 
 def _only_model(server: Server) -> str:

@@ -3,8 +3,8 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from app.cli import output
@@ -13,6 +13,7 @@ from scenes.errors import WordsightError
 COMMANDS: tuple[str, ...] = (
     "ingest",
     "search",
+    "serve",
     "caption",
     "publish",
     "import_",
@@ -25,6 +26,7 @@ COMMANDS: tuple[str, ...] = (
 """Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""
 
 INTERRUPTED = 130
+_Misuse: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 _EPILOG = "Exit codes: 0 done · 1 done, some failed · 2 wrong usage or input · 3 something missing · 130 stopped."
 
@@ -64,10 +66,10 @@ def run(arguments: list[str]) -> int:
     except WordsightError as failure:
         output.error(failure, as_json)
         return failure.exit_code
-    except click.ClickException as misuse:
+    except _Misuse as misuse:
         misuse.show()
         return misuse.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         output.say("stopped; run the same command again to go on")
         return INTERRUPTED
     return int(code or 0)
