@@ -21,6 +21,8 @@ COMMANDS: tuple[str, ...] = (
     "index",
     "key",
     "models",
+    "doctor",
+    "demo",
     "schema",
 )
 """Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""

@@ -1,0 +1,100 @@
+"""`wordsight doctor`: what this machine has, and what to do about what is missing."""
+
+import asyncio
+import importlib.util
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import typer
+
+from app.cli import output
+from app.cli.options import Json
+from app.cli.wiring import open_catalog, settings
+from scenes.errors import WordsightError
+from scenes.models import find_model, models_folder, packaged_models, verify_model
+
+_NEEDED = {"python", "models", "encoder", "postgres", "disk"}
+_FREE_GIB = 2.0
+_MISSING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; `fix` is what to do where it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str | None = None
+
+
+def register(cli: typer.Typer) -> None:
+    cli.command()(doctor)
+
+
+def doctor(as_json: Json = False) -> int:
+    """Say what this machine has: Python, models, encoder, Postgres, disk, GPU, vLLM.
+
+    Exit code 3 where something is missing that every machine needs; a GPU and vLLM are only needed to caption.
+    """
+    checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _vllm)]
+    lines = [f"{'✓' if check.ok else '✗'} {check.name:<10}{check.detail}" for check in checks]
+    lines += [f"  fix {check.name}: {check.fix}" for check in checks if not check.ok and check.fix]
+    output.result(as_json, {"checks": [asdict(check) for check in checks]}, "\n".join(lines))
+    return _MISSING if any(not check.ok and check.name in _NEEDED for check in checks) else 0
+
+
+def _python() -> Check:
+    return Check("python", sys.version_info >= (3, 11), platform.python_version(), "install Python 3.11 or newer")
+
+
+def _models() -> Check:
+    return _tried("models", lambda: [verify_model(name, find_model(name)) for name in packaged_models()], str)
+
+
+def _encoder() -> Check:
+    def load() -> object:
+        from indexer.sentence_encoder import SentenceEncoder
+
+        return SentenceEncoder.load().recipe.model
+
+    return _tried("encoder", load, str)
+
+
+def _postgres() -> Check:
+    async def ask() -> str:
+        config = settings()
+        async with open_catalog(config) as catalog:
+            await catalog.ping()
+        return "DATABASE_URL" if config.database else "embedded"
+
+    return _tried("postgres", lambda: asyncio.run(ask()), str)
+
+
+def _disk() -> Check:
+    home = settings().home
+    free = shutil.disk_usage(home).free / 2**30
+    return Check("disk", free >= _FREE_GIB, f"{free:.1f} GiB free at {home}", "free some space, or set WORDSIGHT_HOME")
+
+
+def _gpu() -> Check:
+    tool = shutil.which("nvidia-smi")
+    return Check("gpu", tool is not None, tool or "no NVIDIA GPU seen", "captioning with vllm needs a GPU machine")
+
+
+def _vllm() -> Check:
+    here = importlib.util.find_spec("vllm") is not None
+    fix = "install vLLM in its own environment (docs/gpu-captioning.md), or use --engine openai"
+    return Check("vllm", here, "can be imported" if here else "not in this environment", fix)
+
+
+def _tried(name: str, look: Callable[[], object], show: Callable[[object], str]) -> Check:
+    try:
+        found = look()
+    except WordsightError as error:
+        return Check(name, False, error.message, error.fix)
+    detail = f"{len(found)} intact in {models_folder()}" if isinstance(found, list) else show(found)
+    return Check(name, True, detail)

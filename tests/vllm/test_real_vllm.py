@@ -1,0 +1,118 @@
+"""The vllm and openai engines against a real vLLM on a tiny random model: the plumbing, never the words."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from captioner.attempts import describe
+from captioner.decoding import Decoded
+from captioner.describer import Picture, Reply, Request
+from captioner.openai_describer import OpenAIDescriber
+from captioner.replies import Unfit, check
+from captioner.vllm_describer import VllmDescriber
+from scenes.recipe import Sampling
+from tests.vllm.tiny_model import build
+
+pytestmark = pytest.mark.vllm
+
+ENGINE = ["--enforce-eager", "--dtype", "float32", "--max-model-len", "4096", "--max-num-seqs", "8"]
+SETTINGS = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "OMP_NUM_THREADS": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def offline(model: Path) -> Iterator[VllmDescriber]:
+    os.environ.update(SETTINGS)
+    describer = VllmDescriber.from_options(
+        str(model), [*ENGINE, "--distributed-executor-backend", "uni", "--max-tokens", "1200"]
+    )
+    yield describer
+    describer.close()
+
+
+@pytest.fixture(scope="module")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("server") / "log").open("w")
+    words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), *ENGINE]
+    words += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "tiny"]
+    words += ["--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}']
+    process = subprocess.Popen(words, env=os.environ | SETTINGS, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_ready(process, f"http://127.0.0.1:{port}/health", Path(log.name))
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def requests(n: int, max_tokens: int = 1200) -> list[Request]:
+    shades = [(40 * i % 256, 255 - 30 * i % 256, 90) for i in range(n)]
+    pictures = [Picture(f"{i:064x}", Image.new("RGB", (64, 64), shade)) for i, shade in enumerate(shades)]
+    return [Request(picture, Sampling(temperature=1.0, max_tokens=max_tokens, seed=i)) for i, picture in enumerate(pictures)]
+
+
+def test_offline_replies_come_in_order_and_whole_ones_fit_the_schema(offline: VllmDescriber) -> None:
+    replies = offline.describe(requests(4))
+    assert len(replies) == 4
+    assert all(isinstance(reply, Reply) for reply in replies)
+    whole = [reply for reply in replies if isinstance(reply, Reply) and reply.finish_reason == "stop"]
+    reasons = {found.reason.value for found in map(check, whole) if isinstance(found, Unfit)}
+    assert not reasons - {"reply_repeats", "reply_invalid"}
+
+
+def test_offline_one_oversized_request_costs_only_itself(offline: VllmDescriber) -> None:
+    good, huge = requests(2), requests(1, max_tokens=100_000)
+    replies = offline.describe([good[0], *huge, good[1]])
+    assert len(replies) == 3
+    assert isinstance(replies[0], Reply)
+    assert isinstance(replies[2], Reply)
+
+
+def test_offline_a_cut_reply_is_a_failure_after_its_attempts(offline: VllmDescriber) -> None:
+    short = VllmDescriber(
+        offline._engine, offline.recipe.model_copy(update={"sampling": Sampling(max_tokens=3)})
+    )
+    outcome = describe(short, [Decoded(requests(1)[0].picture, ())])[0]
+    assert (outcome.kind, outcome.usage.attempts) == ("failed", 3)
+
+
+def test_over_http_the_same_plumbing_works(server: str) -> None:
+    describer = OpenAIDescriber.from_options(None, ["--base-url", server], consent=False)
+    assert describer.recipe.model == "tiny"
+    replies = describer.describe(requests(3))
+    assert len(replies) == 3
+    assert all(isinstance(reply, Reply) for reply in replies), replies
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            pytest.fail(f"the server ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(1)
+    pytest.fail(f"the server was not ready in time:\n{log.read_text()[-3000:]}")
