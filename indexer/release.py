@@ -27,6 +27,7 @@ KIND = "index-release"
 PROMISED_RECALL = 0.99
 _SAMPLE = 200
 _SEED = 20_260_101
+_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,6 @@ def _measured(index: VectorIndex, material: Material) -> tuple[float | None, flo
     queries = material.vectors[chosen]
     exact = ExactIndex(material.vectors, material.ids).search(queries, 10)
     found = index.search(queries, 10)
-    shared = sum(len(np.intersect1d(e.ids, f.ids)) for e, f in zip(exact, found, strict=True))
-    itself = [hits.scores[0] >= float(query @ query) - 1e-4 for hits, query in zip(found, queries, strict=True)]
-    return shared / sum(len(e.ids) for e in exact), float(np.mean(itself))
+    good = [int(np.sum(f.scores >= e.scores[-1] - _ROUNDING)) for e, f in zip(exact, found, strict=True)]
+    itself = [hits.scores[0] >= float(query @ query) - _ROUNDING for hits, query in zip(found, queries, strict=True)]
+    return sum(good) / sum(len(e.ids) for e in exact), float(np.mean(itself))

@@ -70,7 +70,7 @@ def run(arguments: list[str]) -> int:
         return failure.exit_code
     except _Misuse as misuse:
         misuse.show()
-        return misuse.exit_code
+        return int(misuse.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         output.say("stopped; run the same command again to go on")
         return INTERRUPTED

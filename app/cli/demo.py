@@ -77,5 +77,3 @@ async def _ask(service: "SearchService", query: str, wanted: str) -> dict[str, A
         "summary": best.description.summary,
         "uri": best.uri,
     }
-
-

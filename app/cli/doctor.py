@@ -52,7 +52,12 @@ def _python() -> Check:
 
 
 def _models() -> Check:
-    return _tried("models", lambda: [verify_model(name, find_model(name)) for name in packaged_models()], str)
+    def verify() -> object:
+        for name in packaged_models():
+            verify_model(name, find_model(name))
+        return f"{len(packaged_models())} intact in {models_folder()}"
+
+    return _tried("models", verify)
 
 
 def _encoder() -> Check:
@@ -61,7 +66,7 @@ def _encoder() -> Check:
 
         return SentenceEncoder.load().recipe.model
 
-    return _tried("encoder", load, str)
+    return _tried("encoder", load)
 
 
 def _postgres() -> Check:
@@ -71,7 +76,7 @@ def _postgres() -> Check:
             await catalog.ping()
         return "DATABASE_URL" if config.database else "embedded"
 
-    return _tried("postgres", lambda: asyncio.run(ask()), str)
+    return _tried("postgres", lambda: asyncio.run(ask()))
 
 
 def _disk() -> Check:
@@ -91,10 +96,9 @@ def _vllm() -> Check:
     return Check("vllm", here, "can be imported" if here else "not in this environment", fix)
 
 
-def _tried(name: str, look: Callable[[], object], show: Callable[[object], str]) -> Check:
+def _tried(name: str, look: Callable[[], object]) -> Check:
     try:
         found = look()
     except WordsightError as error:
         return Check(name, False, error.message, error.fix)
-    detail = f"{len(found)} intact in {models_folder()}" if isinstance(found, list) else show(found)
-    return Check(name, True, detail)
+    return Check(name, True, str(found))

@@ -69,7 +69,9 @@ def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 def requests(n: int, max_tokens: int = 1200) -> list[Request]:
     shades = [(40 * i % 256, 255 - 30 * i % 256, 90) for i in range(n)]
     pictures = [Picture(f"{i:064x}", Image.new("RGB", (64, 64), shade)) for i, shade in enumerate(shades)]
-    return [Request(picture, Sampling(temperature=1.0, max_tokens=max_tokens, seed=i)) for i, picture in enumerate(pictures)]
+    return [
+        Request(picture, Sampling(temperature=1.0, max_tokens=max_tokens, seed=i)) for i, picture in enumerate(pictures)
+    ]
 
 
 def test_offline_replies_come_in_order_and_whole_ones_fit_the_schema(offline: VllmDescriber) -> None:
@@ -90,9 +92,7 @@ def test_offline_one_oversized_request_costs_only_itself(offline: VllmDescriber)
 
 
 def test_offline_a_cut_reply_is_a_failure_after_its_attempts(offline: VllmDescriber) -> None:
-    short = VllmDescriber(
-        offline._engine, offline.recipe.model_copy(update={"sampling": Sampling(max_tokens=3)})
-    )
+    short = VllmDescriber(offline._engine, offline.recipe.model_copy(update={"sampling": Sampling(max_tokens=3)}))
     outcome = describe(short, [Decoded(requests(1)[0].picture, ())])[0]
     assert (outcome.kind, outcome.usage.attempts) == ("failed", 3)
 

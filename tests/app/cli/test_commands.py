@@ -1,0 +1,93 @@
+"""The installed command, as a user runs it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from captioner.samples import copy_samples
+from tests.app.conftest import Command
+
+pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
+
+QUERIES = {
+    "a cat": "chelsea",
+    "a cup of coffee": "coffee",
+    "a motorcycle": "motorcycle",
+    "a flower": "flower",
+    "a person in a military uniform": "grace_hopper",
+}
+
+
+def test_thirty_images_of_which_five_are_broken(command: Command, tmp_path: Path) -> None:
+    source = tmp_path / "images"
+    source.mkdir()
+    for i in range(25):
+        Image.effect_noise((48, 48), 10 * i + 1).convert("RGB").save(source / f"{i}.png")
+    (source / "text.jpg").write_text("not an image")
+    (source / "empty.jpg").write_bytes(b"")
+    (source / "cut.png").write_bytes((source / "7.png").read_bytes()[:200])
+    Image.new("1", (12_000, 12_000)).save(source / "bomb.png")
+    (source / "dangling.png").symlink_to(tmp_path / "nowhere")
+    words = ("ingest", str(source), "--collection", "c", "--engine", "basic")
+    first = command.json(*words, code=1)
+    counts = {name: first[name] for name in ("described", "refused", "failed", "already", "inputs")}
+    assert counts == {"described": 25, "refused": 4, "failed": 1, "already": 0, "inputs": 30}
+    assert first["reasons"] == {"not_an_image": 1, "empty": 1, "truncated": 1, "too_large": 1, "read_error": 1}
+    (source / "dangling.png").unlink()
+    second = command.json(*words[:4])
+    assert (second["described"], second["already"], second["inputs"]) == (0, 29, 29)
+    assert list(command.home.glob("batches/*/*")) == []
+
+
+def test_the_right_photograph_comes_first_whatever_its_name(command: Command, tmp_path: Path) -> None:
+    copied = copy_samples(tmp_path / "samples")
+    shuffled = tmp_path / "shuffled"
+    shuffled.mkdir()
+    names = {}
+    for i, (path, sample) in enumerate(sorted(copied.items(), reverse=True)):
+        target = shuffled / f"dog-{i}{path.suffix}"
+        target.write_bytes(path.read_bytes())
+        names[target.as_uri()] = sample.path
+    command.json("ingest", str(shuffled), "--collection", "photos", "--engine", "basic")
+    best = {query: command.json("search", query, "-c", "photos", "--k", "1")["results"][0] for query in QUERIES}
+    right = [wanted in names[best[query]["uri"]] for query, wanted in QUERIES.items()]
+    assert sum(right) >= 4, best
+    text = json.dumps([result["description"] for result in best.values()]).lower()
+    assert not any(word in text for word in ("dog-", "chelsea", "skimage", str(tmp_path).lower()))
+
+
+def test_import_and_search(animals: Command, tmp_path: Path) -> None:
+    found = animals.json("search", "a bus in winter", "--collection", "animals", "--k", "1")
+    assert found["results"][0]["external_id"] == "3"
+    assert found["seconds"] > 0
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"id": "9"}\n{"id": "10", "text": "a horse"}\n')
+    told = animals.json("import", str(bad), "--collection", "animals", code=1)
+    assert (told["imported"], told["rejected"], told["errors"][0]["line"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("search", "", "-c", "c"), 2, "at least 1 character"),
+        (("search", "x" * 100_000, "-c", "c"), 2, "at most"),
+        (("search", "x", "-c", "unknown"), 2, "no collection"),
+        (("search", "x", "-c", "c", "--k", "0"), 2, "greater than or equal to 1"),
+        (("ingest", "/nowhere-at-all", "-c", "c", "--engine", "basic"), 2, "there is no"),
+        (("ingest", ".", "-c", "c"), 2, "no captioning engine was chosen"),
+        (("ingest", ".", "-c", "c", "--engine", "vllm"), 3, "vLLM can't be imported"),
+        (("ingest", ".", "-c", "Not A Name", "--engine", "basic"), 2, "name"),
+        (("key", "create", "-c", "nope", "--scope", "search"), 2, "no collection"),
+        (("collection", "delete", "c"), 2, "--yes"),
+        (("no-such-command",), 2, "No such command"),
+    ],
+)
+def test_wrong_input_is_told_clearly(command: Command, words: tuple[str, ...], code: int, told: str) -> None:
+    done = command.run(*words)
+    assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+
+
+def test_the_schema_is_published(command: Command) -> None:
+    assert command.json("schema")["title"] == "SceneDescription"

@@ -1,0 +1,49 @@
+"""The search page in a real browser."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import async_playwright
+
+from tests.app.conftest import Command
+from tests.app.serving import served
+
+pytestmark = [pytest.mark.browser, pytest.mark.postgres, pytest.mark.encoder]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+async def test_log_in_by_the_link_search_and_look(animals: Command, tmp_path: Path) -> None:
+    complaints: list[str] = []
+    with served(animals.environment) as server:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            page = await browser.new_page()
+            page.on("console", lambda message: complaints.append(message.text))
+            await page.goto(server.url)
+            assert await page.get_by_role("heading").inner_text() == "Please log in"
+            complaints.clear()
+            await page.goto(server.login)
+            await page.goto(server.url)
+            await page.keyboard.type("a cat on a sofa")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector(".card")
+            assert "ginger cat" in await page.locator(".card").first.inner_text()
+            assert {text.lower() for text in await page.locator("mark").all_inner_texts()} >= {"cat", "sofa"}
+            assert "cat" not in page.url
+            shot = await page.screenshot(path=tmp_path / "page.png")
+            assert len(shot) > 10_000
+            await page.locator(".card h2 a").first.click()
+            assert "imported" in await page.content() or "import" in await page.locator("dl").inner_text()
+            await page.goto(server.login)
+            assert "used already" in await page.content()
+            await browser.close()
+    assert not [text for text in complaints if "401" not in text], complaints

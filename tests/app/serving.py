@@ -1,0 +1,51 @@
+"""Runs the real server on a free port."""
+
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    login: str
+
+
+@contextmanager
+def served(environment: dict[str, str]) -> Iterator[Served]:
+    """`wordsight serve` until the block ends."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--port", str(port)]
+    process = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
+    said: list[str] = []
+    threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True).start()
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(process, url, said)
+        yield Served(url, re.findall(r"http\S+/login\?token=\S+", "".join(said))[0])
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_until_ready(process: "subprocess.Popen[str]", url: str, said: list[str]) -> None:
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        assert process.poll() is None, "".join(said)
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.3)
+    raise AssertionError("".join(said))

@@ -1,0 +1,99 @@
+"""The real server over real HTTP: the contract's shape, keys, problems, stored searches."""
+
+import httpx
+import psycopg
+import pytest
+
+from tests.app.conftest import Command
+from tests.app.serving import served
+
+pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
+
+KEYS = {"results", "matches", "exists", "query_truncated", "release", "search_id", "next_cursor"}
+RESULT_KEYS = {
+    "image_id",
+    "external_id",
+    "uri",
+    "score",
+    "probability",
+    "description",
+    "metadata",
+    "source",
+    "evidence",
+}
+
+
+def test_search_over_http(animals: Command) -> None:
+    animals.json("collection", "create", "other")
+    key = animals.json("key", "create", "--collection", "animals", "--scope", "search")
+    foreign = animals.json("key", "create", "--collection", "other", "--scope", "search")["key"]
+    with served(animals.environment) as server, httpx.Client(base_url=server.url, timeout=30) as client:
+        path = "/v1/collections/animals/search"
+
+        def post(body: object, bearer: str | None = key["key"], to: str = path) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+            return client.post(to, json=body, headers=headers)
+
+        answer = post({"query": "a cat on a couch", "k": 2})
+        body = answer.json()
+        assert answer.status_code == 200
+        assert set(body) == KEYS
+        assert set(body["results"][0]) >= RESULT_KEYS
+        assert body["results"][0]["external_id"] == "1"
+        assert body["results"][0]["source"] == "import"
+        assert body["matches"] == "some"
+
+        with psycopg.connect(animals.database_url) as connection:
+            row = connection.execute("SELECT query_text, results FROM searches WHERE id = %s", [body["search_id"]])
+            text, results = row.fetchone() or (None, None)
+        assert text is None
+        assert results[0]["image_id"] == body["results"][0]["image_id"]
+        stored = client.get(
+            f"/v1/collections/animals/searches/{body['search_id']}", headers={"Authorization": f"Bearer {key['key']}"}
+        )
+        assert len(stored.json()["results"]) == 2
+
+        for response, status, code in (
+            (post({"query": "x"}, bearer=None), 401, "key_missing"),
+            (post({"query": "x"}, bearer="ws_wrong"), 401, "key_unknown"),
+            (post({"query": "x"}, bearer=foreign), 403, "key_not_allowed"),
+            (post({"query": ""}), 422, "request_invalid"),
+            (post({"query": "x" * 100_000}), 413, "request_too_large"),
+            (post({"query": "x" * 20_000}), 422, "request_invalid"),
+            (post({"query": "x", "k": 0}), 422, "request_invalid"),
+            (post({"query": "x", "k": 10**9}), 422, "request_invalid"),
+            (post({"query": "x", "filter": {"metadata.year": 2020}}), 400, "not_supported_yet"),
+            (client.get("/v1/nothing"), 404, "not_found"),
+            (client.put("/v1/collections"), 405, "method_not_allowed"),
+        ):
+            assert (response.status_code, response.json()["code"]) == (status, code)
+            assert response.headers["content-type"] == "application/problem+json"
+        everywhere = animals.json("key", "create", "--collection", "*", "--scope", "search")["key"]
+        unknown = post({"query": "x"}, bearer=everywhere, to="/v1/collections/nope/search")
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "collection_unknown")
+
+        assert client.get("/healthz").json() == {"status": "ok"}
+        document = client.get("/openapi.json").json()
+        assert path.replace("animals", "{collection}") in document["paths"]
+        assert "Problem" in document["components"]["schemas"]
+
+        animals.json("key", "revoke", key["key_id"])
+        import time
+
+        time.sleep(1.1)
+        assert post({"query": "x"}).status_code == 401
+
+
+def test_a_taken_port_and_a_missing_postgres_are_told(command: Command) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = command.run("serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 3
+    assert "can't listen" in done.stderr
+    away = Command(command.home, "postgresql://nobody@127.0.0.1:1/nothing")
+    done = away.run("collection", "list", "--json")
+    assert done.returncode == 3
+    assert "postgres_unreachable" in done.stdout

@@ -1,0 +1,75 @@
+"""A scripted engine that obeys the describer contract: seeded, and what it says depends on the picture alone."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from captioner.describer import EngineFault, Reply, Request
+from scenes.recipe import CaptionRecipe
+
+Script = Callable[[Request], Reply | EngineFault]
+
+
+def describing(request: Request) -> Reply:
+    """A fit reply that only the pixels decide."""
+    digest = hashlib.sha256(request.picture.pixels.tobytes()).hexdigest()[:12]
+    text = json.dumps({"summary": f"A field of {digest}.", "detail": f"Plain colour {digest}."})
+    return Reply(text, "stop", 10, 5, 0.0)
+
+
+class ScriptedDescriber:
+    """Replies by a script and counts what it was asked."""
+
+    def __init__(self, script: Script = describing) -> None:
+        self.script = script
+        self.asked: list[str] = []
+
+    @property
+    def recipe(self) -> CaptionRecipe:
+        return CaptionRecipe(engine="openai", model="scripted", prompt="scripted-1")
+
+    def describe(self, requests: Sequence[Request]) -> list[Reply | EngineFault]:
+        self.asked += [request.picture.image_id for request in requests]
+        return [self.script(request) for request in requests]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def png(colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> bytes:
+    """A PNG of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def scripted() -> Callable[..., ScriptedDescriber]:
+    """Makes scripted engines."""
+    return ScriptedDescriber
+
+
+@pytest.fixture
+def thirty(tmp_path: Path) -> Path:
+    """A folder of 30 entries: 25 images, and 5 broken in different ways (4 to refuse, 1 that can't be read)."""
+    folder = tmp_path / "thirty"
+    folder.mkdir()
+    for n in range(25):
+        (folder / f"{n:02}.png").write_bytes(png((n * 9, 255 - n * 9, n)))
+    (folder / "25.png").write_bytes(b"")
+    (folder / "26.png").write_text("not an image at all")
+    (folder / "27.png").write_bytes(png((1, 2, 3), (300, 300))[:-40])
+    (folder / "28.png").write_bytes(_bomb())
+    (folder / "29.png").symlink_to(folder / "nowhere.png")
+    return folder
+
+
+def _bomb() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
+    return buffer.getvalue()
