@@ -1,8 +1,10 @@
 """Shared fixtures: a real Postgres once a run, a fresh database each test; sockets only for tests that say so."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -30,10 +32,10 @@ def pytest_runtest_teardown() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The URL of a real embedded Postgres that lives as long as the run."""
     pytest_socket.enable_socket()
-    with postgres(tmp_path_factory.mktemp("postgres"), None) as url:
+    with open_folder() as folder, postgres(folder, None) as url:
         yield url
 
 
@@ -60,6 +62,15 @@ async def catalog(database_url: str) -> AsyncIterator[Catalog]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home() -> Iterator[Path]:
     """A data folder."""
-    return tmp_path / "home"
+    with open_folder() as folder:
+        yield folder
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that another user can enter: under root, Postgres runs as one; pytest's own folders are closed."""
+    with tempfile.TemporaryDirectory(prefix="wordsight-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

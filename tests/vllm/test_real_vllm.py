@@ -42,7 +42,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def offline(model: Path) -> Iterator[VllmDescriber]:
     os.environ.update(SETTINGS)
     describer = VllmDescriber.from_options(
-        str(model), [*ENGINE, "--distributed-executor-backend", "uni", "--max-tokens", "1200"]
+        str(model), [*ENGINE, "--distributed-executor-backend", "uni", "--max-tokens", "150"]
     )
     yield describer
     describer.close()
@@ -66,7 +66,7 @@ def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         process.wait(timeout=60)
 
 
-def requests(n: int, max_tokens: int = 1200) -> list[Request]:
+def requests(n: int, max_tokens: int = 150) -> list[Request]:
     shades = [(40 * i % 256, 255 - 30 * i % 256, 90) for i in range(n)]
     pictures = [Picture(f"{i:064x}", Image.new("RGB", (64, 64), shade)) for i, shade in enumerate(shades)]
     return [

@@ -56,8 +56,8 @@ def test_the_last_of_several_processes_stops_the_server_even_after_a_kill(home: 
     assert not alive.exists()
 
 
-def test_a_data_folder_with_a_long_path_works(tmp_path: Path) -> None:
-    with postgres(tmp_path / ("deep" * 20) / ("er" * 30), None) as url:
+def test_a_data_folder_with_a_long_path_works(home: Path) -> None:
+    with postgres(home / ("deep" * 20) / ("er" * 30), None) as url:
         assert is_current(url)
 
 
