@@ -29,7 +29,8 @@ def served(environment: dict[str, str]) -> Iterator[Served]:
     program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--port", str(port)]
     process = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
     said: list[str] = []
-    threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True).start()
+    listener = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
+    listener.start()
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(process, url, said)
@@ -37,6 +38,9 @@ def served(environment: dict[str, str]) -> Iterator[Served]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+        listener.join(timeout=10)
+        if process.stderr:
+            process.stderr.close()
 
 
 def wait_until_ready(process: "subprocess.Popen[str]", url: str, said: list[str]) -> None:

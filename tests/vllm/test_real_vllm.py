@@ -14,7 +14,7 @@ from PIL import Image
 
 from captioner.attempts import describe
 from captioner.decoding import Decoded
-from captioner.describer import Picture, Reply, Request
+from captioner.describer import EngineFault, Picture, Reply, Request
 from captioner.openai_describer import OpenAIDescriber
 from captioner.replies import Unfit, check
 from captioner.vllm_describer import VllmDescriber
@@ -83,12 +83,11 @@ def test_offline_replies_come_in_order_and_whole_ones_fit_the_schema(offline: Vl
     assert not reasons - {"reply_repeats", "reply_invalid"}
 
 
-def test_offline_one_oversized_request_costs_only_itself(offline: VllmDescriber) -> None:
-    good, huge = requests(2), requests(1, max_tokens=100_000)
-    replies = offline.describe([good[0], *huge, good[1]])
-    assert len(replies) == 3
-    assert isinstance(replies[0], Reply)
-    assert isinstance(replies[2], Reply)
+def test_offline_one_request_that_the_engine_refuses_costs_only_itself(offline: VllmDescriber) -> None:
+    good = requests(2)
+    refused = Request(good[0].picture, Sampling.model_construct(temperature=1.0, top_p=1.0, max_tokens=0, seed=0))
+    replies = offline.describe([good[0], refused, good[1]])
+    assert [type(reply) for reply in replies] == [Reply, EngineFault, Reply]
 
 
 def test_offline_a_cut_reply_is_a_failure_after_its_attempts(offline: VllmDescriber) -> None:
