@@ -13,6 +13,7 @@ from scenes.outcome import RefusalReason, Refused
 MAX_BYTES = 200_000_000
 MAX_PIXELS = 120_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM")
+_MAX_8_BIT, _MAX_16_BIT = 255.0, 65_535.0
 FIRST_FRAME = "first frame of an animation"
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -74,7 +75,8 @@ def _bare_rgb(image: Image.Image) -> Image.Image:
 
 
 def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
+    """16-bit greys by their full range; other wide greys by 8 bits unless their values say 16."""
     _, high = image.convert("F").getextrema()
-    top = max(float(high), 1.0)  # type: ignore[arg-type]
-    factor = 255.0 / (65_535.0 if top > 255 else 255.0)  # noqa: PLR2004 - the range of 8 bits
+    is_16_bit = image.mode.startswith("I;16") or float(high) > _MAX_8_BIT  # type: ignore[arg-type]
+    factor = _MAX_8_BIT / _MAX_16_BIT if is_16_bit else 1.0
     return image.convert("F").point(lambda value: value * factor).convert("L")

@@ -23,8 +23,8 @@ from scenes.outcome import Described, Failed, FailureReason, Refused, Usage
 READERS = 2
 READ_AHEAD = 16
 ENGINE_BATCH = 8
-RECORDS_A_FILE = 256
-SECONDS_A_FILE = 60.0
+RECORDS_A_FILE = 64
+SECONDS_A_FILE = 10.0
 
 Known = Callable[[Sequence[str]], set[str]]
 

@@ -41,7 +41,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
         token = asyncio.run(_login_token(settings()))
-        output.say(f"wordsight serves on http://{host}:{port}")
+        output.say(f"wordsight starts on http://{host}:{port}; ready when the encoder is loaded, in a few seconds")
         output.say(f"open in a browser (works once): http://{host}:{port}/login?token={token}")
         uvicorn.run(
             "app.asgi:app",
