@@ -10,7 +10,7 @@ from sqlalchemy import update as sql_update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from scenes.catalog.engine import ReadSession, WriteSession
-from scenes.catalog.tables import collections, images, outcomes
+from scenes.catalog.tables import api_keys, collections, images, outcomes
 from scenes.collection import Collection
 from scenes.errors import Conflict, NotFound
 
@@ -92,8 +92,9 @@ async def update(session: WriteSession, settings: Collection) -> CollectionRow:
 
 
 async def delete(session: WriteSession, name: str) -> CollectionRow:
-    """Remove a collection and all that is in it. Raises `NotFound`."""
+    """Remove a collection, all that is in it and the keys to it. Raises `NotFound`."""
     row = await get(session, name)
+    await session.execute(sql_delete(api_keys).where(api_keys.c.collection == name))
     await session.execute(sql_delete(collections).where(collections.c.id == row.id))
     await notify(session, row.id, row.generation + 1)
     return row

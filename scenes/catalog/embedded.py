@@ -41,9 +41,11 @@ def postgres(home: Path, database_url: str | None) -> Iterator[str]:
 
 def with_driver(url: str) -> str:
     """The same URL, spoken to through psycopg 3."""
-    _, separator, rest = url.partition("://")
-    if not separator:
-        raise BadInput("database_url_invalid", "DATABASE_URL is no URL", fix="DATABASE_URL=postgresql://user@host/name")
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in ("postgres", "postgresql"):
+        raise BadInput(
+            "database_url_invalid", "DATABASE_URL is no Postgres URL", fix="DATABASE_URL=postgresql://user@host/name"
+        )
     return f"postgresql+psycopg{separator}{rest}"
 
 

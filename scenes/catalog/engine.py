@@ -12,11 +12,12 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from scenes.errors import EnvironmentMissing, Overloaded
+from scenes.errors import EnvironmentMissing, Overloaded, WordsightError
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(minutes=10)
 LOCK_TIMEOUT = timedelta(seconds=30)
+_BUSY = {"57014", "55P03", "40P01"}  # statement time-out, lock time-out, deadlock
 _UNREACHABLE = (OperationalError, InterfaceError, PsycopgOperationalError, ConnectionError)
 
 
@@ -91,11 +92,19 @@ def unreachable(error: Exception) -> EnvironmentMissing:
     )
 
 
+def _named(error: Exception) -> WordsightError:
+    """A server that is busy is not a server that is away: they are told apart by SQLSTATE."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    if state in _BUSY:
+        return Overloaded("postgres_busy", "Postgres took too long: a time limit was reached", retry_after_s=1.0)
+    return unreachable(error)
+
+
 @asynccontextmanager
 async def _told_plainly() -> AsyncIterator[None]:
     try:
         yield
     except _UNREACHABLE as error:
-        raise unreachable(error) from error
+        raise _named(error) from error
     except PoolTimeoutError as error:
         raise Overloaded("postgres_busy", "all connections to Postgres are in use", retry_after_s=1.0) from error

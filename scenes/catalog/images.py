@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, literal, select, update
+from sqlalchemy import Row, Select, Text, cast, func, insert, literal, select, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
 
 from scenes.answer import RecipeName, Source
 from scenes.catalog.collections import next_generation
@@ -72,7 +72,7 @@ async def set_metadata(session: WriteSession, collection_id: int, image_id: str,
     """Merge `patch` into an image's metadata; a null removes its key. Raises `NotFound`."""
     removed = [key for key, value in patch.items() if value is None]
     kept = {key: value for key, value in patch.items() if value is not None}
-    merged = func.jsonb_strip_nulls(images.c.metadata.op("||")(patch)) if removed else images.c.metadata.op("||")(kept)
+    merged = images.c.metadata.op("||")(cast(kept, JSONB)).op("-")(cast(removed, ARRAY(Text)))
     mine = (images.c.collection_id == collection_id) & (images.c.image_id == image_id)
     await session.execute(update(images).where(mine).values(metadata=merged))
     return await get(session, collection_id, image_id)

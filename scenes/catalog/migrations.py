@@ -46,8 +46,8 @@ def _upgrade(connection: Connection) -> None:
     if _revision(connection) == _newest():
         return
     connection.rollback()
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
     connection.execute(text(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
     connection.commit()
     try:
         settings = _settings()

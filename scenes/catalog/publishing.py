@@ -78,7 +78,7 @@ async def record_outcomes(
     if not values:
         return
     new = upsert(outcomes)
-    changed = {name: new.excluded[name] for name in ("kind", "reason", "detail", "uri")}
+    changed = {name: new.excluded[name] for name in ("kind", "reason", "detail", "uri", "at")}
     key = ["collection_id", "image_id", "recipe"]
     await session.execute(new.on_conflict_do_update(index_elements=key, set_=changed), list(values.values()))
 
@@ -107,11 +107,13 @@ async def known_under(session: ReadSession, collection_id: int, recipe: str, ima
 
 
 def _collapsed(rows: Sequence[Publication]) -> list[Publication]:
+    """One row an image: a person's edit before all others, else the last; the URIs of all."""
     by_image: dict[str, Publication] = {}
     for row in rows:
-        earlier = by_image.get(row.image_id)
-        uris = row.uris if earlier is None else tuple(dict.fromkeys((*earlier.uris, *row.uris)))
-        by_image[row.image_id] = replace(row, uris=uris)
+        earlier = by_image.get(row.image_id, row)
+        uris = tuple(dict.fromkeys((*earlier.uris, *row.uris)))
+        edited = earlier.source == "person" and row.source != "person"
+        by_image[row.image_id] = replace(earlier if edited else row, uris=uris)
     return list(by_image.values())
 
 

@@ -16,7 +16,7 @@ from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
 from scenes.catalog.migrations import is_current, migrate
 from scenes.catalog.tables import metadata
-from scenes.errors import EnvironmentMissing
+from scenes.errors import BadInput, EnvironmentMissing
 
 pytestmark = pytest.mark.postgres
 
@@ -86,3 +86,9 @@ async def test_a_missing_server_is_told_plainly() -> None:
     with pytest.raises(EnvironmentMissing, match="does not answer"):
         await catalog.ping()
     await catalog.close()
+
+
+def test_only_postgres_urls_are_taken() -> None:
+    for url in ("sqlite:///x.db", "nonsense"):
+        with pytest.raises(BadInput, match="no Postgres URL"):
+            with_driver(url)

@@ -1,13 +1,15 @@
 """Publishing is exactly once, collapses doubles, and a person's edit outranks every machine."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from scenes.catalog import collections, embeddings, images, publishing, recipes
+from scenes.catalog import collections, embeddings, images, keys, publishing, recipes
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
+from scenes.catalog.keys import KeyRow
 from scenes.catalog.publishing import Publication, PublishCounts
 from scenes.collection import Collection
 from scenes.description import SceneDescription
@@ -92,6 +94,29 @@ async def test_a_persons_edit_survives_recaptioning_and_deletion_leaves_a_tombst
         assert (await embeddings.removed_since(session, collection.id, before)).tolist() == [view.row]
         with pytest.raises(NotFound, match="no image"):
             await images.get(session, collection.id, key)
+
+
+async def test_a_persons_edit_in_the_same_batch_is_not_lost(catalog: Catalog, collection: CollectionRow) -> None:
+    edit = Publication(image_id(b"1"), "bytes", SceneDescription.from_text("a wolf"), "person", variant="person:1")
+    await send(catalog, collection, edit, machine(1))
+    async with catalog.reading() as session:
+        assert (await images.get(session, collection.id, image_id(b"1"))).description.detail == "a wolf"
+
+
+async def test_a_patch_removes_only_the_keys_it_names(catalog: Catalog, collection: CollectionRow) -> None:
+    await send(catalog, collection, machine(1))
+    async with catalog.writing() as session:
+        await images.set_metadata(session, collection.id, image_id(b"1"), {"deep": {"a": None, "b": 1}, "x": 1})
+        view = await images.set_metadata(session, collection.id, image_id(b"1"), {"n": None, "y": 2})
+    assert view.metadata == {"deep": {"a": None, "b": 1}, "x": 1, "y": 2}
+
+
+async def test_the_keys_to_a_deleted_collection_are_gone(catalog: Catalog, collection: CollectionRow) -> None:
+    now = datetime.now(UTC)
+    async with catalog.writing() as session:
+        await keys.add(session, KeyRow("k", "", "c", "admin", now, None, None), b"hmac")
+        await collections.delete(session, "c")
+        assert await keys.by_hmac(session, b"hmac") is None
 
 
 async def test_an_import_can_go_back_to_an_earlier_text(catalog: Catalog, collection: CollectionRow) -> None:
