@@ -30,7 +30,7 @@ async def embed_missing(
         rows = embed([description for _, description in todo], encoder)
         async with catalog.writing() as session:
             stored = [(row_id, *row) for (row_id, _), row in zip(todo, rows, strict=True)]
-            await embeddings.store(session, fingerprint, stored)
+            await embeddings.store(session, collection_id, fingerprint, stored)
         done += len(todo)
         tick(done, max(total, done))
 

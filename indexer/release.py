@@ -45,6 +45,12 @@ async def build(catalog: Catalog, collection: CollectionRow, encoder: EncoderRec
 
     Raises `Corrupt` (`release_unfit`) where the index does not hold what it promises; the active one stays then.
     """
+    async with catalog.writing() as turn:
+        await collections.hold_for_build(turn, collection.id)
+        return await _build(catalog, collection, encoder, home)
+
+
+async def _build(catalog: Catalog, collection: CollectionRow, encoder: EncoderRecipe, home: Path) -> Release:
     material = await gather(catalog, collection.id, encoder)
     recipe = IndexRecipe(kind="exact")
     release_id = uuid.uuid4()

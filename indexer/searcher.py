@@ -93,7 +93,6 @@ class Searcher:
             release = await releases.active(session, collection.id)
             usable = release if release and release.encoder == self._encoder.fingerprint() else None
             since = usable.generation if usable else 0
-            changed = await embeddings.changed_since(session, collection.id, since)
             removed = await embeddings.removed_since(session, collection.id, since)
             batches = embeddings.stream(
                 session, collection.id, self._encoder.fingerprint(), self._encoder.dimensions, above=since
@@ -108,7 +107,7 @@ class Searcher:
             release=usable,
             index=await self._opened(usable, known),
             delta=ExactIndex(vectors, vector_ids(rows, self._encoder.views)),
-            hidden=frozenset(np.concatenate([changed, removed]).tolist()) if usable else frozenset(),
+            hidden=frozenset(np.concatenate([rows, removed]).tolist()) if usable else frozenset(),
             views=self._encoder.views,
         )
 

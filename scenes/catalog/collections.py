@@ -14,6 +14,7 @@ from scenes.catalog.tables import api_keys, collections, images, outcomes
 from scenes.collection import Collection
 from scenes.errors import Conflict, NotFound
 
+_BUILDS = 0x776F7264
 CHANGES = "wordsight"
 """The NOTIFY channel; its payload is 'collection id:generation'."""
 
@@ -120,6 +121,11 @@ async def next_generation(session: WriteSession, collection_id: int) -> int:
     generation: int = (await session.execute(raised)).scalar_one()
     await notify(session, collection_id, generation)
     return generation
+
+
+async def hold_for_build(session: WriteSession, collection_id: int) -> None:
+    """Be the only builder of a collection until this transaction ends; the next one waits its turn."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:space, :id)"), {"space": _BUILDS, "id": collection_id})
 
 
 async def notify(session: WriteSession, collection_id: int, generation: int) -> None:

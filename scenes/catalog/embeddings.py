@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from scenes.catalog.collections import next_generation
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.tables import descriptions, embeddings, images, tombstones
 from scenes.description import SceneDescription
@@ -40,14 +41,24 @@ async def count_missing(session: ReadSession, collection_id: int, encoder: str) 
     return total
 
 
-async def store(session: WriteSession, encoder: str, rows: Sequence[tuple[int, NDArray[np.float32], bool]]) -> None:
-    """Keep vectors: (description id, float32 (views, dim), was the text truncated?). Storing twice changes nothing."""
+async def store(
+    session: WriteSession, collection_id: int, encoder: str, rows: Sequence[tuple[int, NDArray[np.float32], bool]]
+) -> None:
+    """Keep vectors: (description id, float32 (views, dim), was the text truncated?). Storing twice changes nothing.
+
+    Opens a generation and stamps the images with it: a release that was built, or a snapshot that was taken, between
+    the description and its vectors does not hold them, so they must be above it.
+    """
     values = [
         {"description_id": row_id, "encoder": encoder, "vectors": _to_bytes(vectors), "truncated": truncated}
         for row_id, vectors, truncated in rows
     ]
-    if values:
-        await session.execute(upsert(embeddings).on_conflict_do_nothing(), values)
+    if not values:
+        return
+    await session.execute(upsert(embeddings).on_conflict_do_nothing(), values)
+    generation = await next_generation(session, collection_id)
+    found = images.c.description_id.in_([row_id for row_id, *_ in rows])
+    await session.execute(update(images).where(found).values(generation=generation))
 
 
 async def stream(

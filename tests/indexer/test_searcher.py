@@ -1,14 +1,16 @@
 """Releases and the delta beside them: fresh at once, gone at once, the same as exact search."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from indexer.embedding import embed_missing
 from indexer.encoder import Encoded
 from indexer.refresh import refresh
-from indexer.release import open_release, releases_folder
+from indexer.release import build, open_release, releases_folder
 from indexer.searcher import Searcher
 from scenes.catalog import collections, images, publishing, releases
 from scenes.catalog.engine import Catalog
@@ -85,6 +87,35 @@ async def test_fresh_ones_are_found_beside_the_release_and_deleted_ones_are_gone
         await images.delete(session, collection.id, [external_image_id("quick fox")])
     assert "quick fox" not in await world.find("quick fox", 100)
     assert len(await world.find("zebra", 100)) == 41
+
+
+async def test_what_is_embedded_after_a_build_or_a_search_is_found(world: World) -> None:
+    await world.add("aaa", "bbb")
+    await world.refresh(always=True)
+    await world.add("zzz")
+    assert "zzz" not in await world.find("zzz", 10)
+    async with world.catalog.reading() as session:
+        collection = await collections.get(session, "c")
+    await build(world.catalog, collection, world.encoder.recipe, world.home)
+    await embed_missing(world.catalog, collection.id, world.encoder)
+    assert (await world.find("zzz", 10))[0] == "zzz"
+
+
+async def test_an_edited_image_is_found_until_and_after_it_is_embedded(world: World) -> None:
+    await world.add("aaa", "bbb")
+    await world.refresh(always=True)
+    async with world.catalog.writing() as session:
+        collection = await collections.get(session, "c")
+        await images.edit(session, collection.id, external_image_id("aaa"), SceneDescription(detail="xyxyxy"))
+    assert sorted(await world.find("aaa", 10)) == ["aaa", "bbb"]
+    await world.refresh()
+    assert (await world.find("xyxyxy", 10))[0] == "aaa"
+
+
+async def test_builders_take_turns(world: World) -> None:
+    await world.add("aaa", "bbb")
+    await asyncio.gather(*(world.refresh(always=True) for _ in range(3)))
+    assert sorted(await world.find("aaa", 10)) == ["aaa", "bbb"]
 
 
 async def test_rollback_changes_nothing_that_is_found(world: World) -> None:

@@ -134,7 +134,9 @@ async def test_vectors_come_back_as_they_went_in(catalog: Catalog, collection: C
     async with catalog.writing() as session:
         encoder = await recipes.remember_encoder(session, ENCODER)
         todo = await embeddings.missing(session, collection.id, encoder, 100)
-        await embeddings.store(session, encoder, [(row, vectors[i], False) for i, (row, _) in enumerate(todo)])
+        await embeddings.store(
+            session, collection.id, encoder, [(row, vectors[i], False) for i, (row, _) in enumerate(todo)]
+        )
         assert await embeddings.count_missing(session, collection.id, encoder) == 0
         got = [batch async for batch in embeddings.stream(session, collection.id, encoder, 4, batch=3)]
     assert [len(batch.rows) for batch in got] == [3, 3, 1]
