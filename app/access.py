@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app.keys.service import Keys, still_good
 from app.security import may
 from app.state import State, state_of
-from scenes.catalog import keys, logins
+from scenes.catalog import logins
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
 from scenes.errors import Forbidden, Unauthenticated
 
@@ -85,9 +86,7 @@ async def log_in(state: State, token: str) -> str:
 
 
 def _person(name: str) -> KeyRow:
-    from datetime import UTC, datetime
-
-    return keys.KeyRow(name, name, EVERY_COLLECTION, "admin", datetime.now(UTC), None, None)
+    return KeyRow(name, name, EVERY_COLLECTION, "admin", datetime.now(UTC), None, None)
 
 
 CallerDependency = Annotated[Caller, Depends(caller)]

@@ -39,8 +39,7 @@ async def refresh(
         release = await releases.active(session, collection.id)
         fit = release is not None and release.encoder == encoder.recipe.fingerprint()
         since = release.generation if fit and release else 0
-        stale = len(await embeddings.changed_since(session, collection.id, since))
-        stale += len(await embeddings.removed_since(session, collection.id, since))
+        stale = await embeddings.count_since(session, collection.id, since)
     if always or not fit or release is None or stale > DELTA_SHARE * release.rows:
         release = await build(catalog, collection, encoder.recipe, home)
     return Refreshed(embedded, release)

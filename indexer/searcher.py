@@ -4,7 +4,6 @@ A snapshot is immutable; a search takes the newest one and keeps it, so that a f
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -82,11 +81,6 @@ class Searcher:
                 known = await self._refresh(collection, known)
                 self._snapshots[collection.id] = known
             return known
-
-    @property
-    def snapshots(self) -> Mapping[int, Snapshot]:
-        """The newest snapshots by collection number."""
-        return self._snapshots
 
     async def _refresh(self, collection: CollectionRow, known: Snapshot | None) -> Snapshot:
         async with self._catalog.reading() as session:

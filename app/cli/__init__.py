@@ -27,7 +27,6 @@ COMMANDS: tuple[str, ...] = (
 )
 """Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""
 
-INTERRUPTED = 130
 _Misuse: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 _EPILOG = "Exit codes: 0 done · 1 done, some failed · 2 wrong usage or input · 3 something missing · 130 stopped."
@@ -73,5 +72,5 @@ def run(arguments: list[str]) -> int:
         return int(misuse.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         output.say("stopped; run the same command again to go on")
-        return INTERRUPTED
+        return output.INTERRUPTED
     return int(code or 0)

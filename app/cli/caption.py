@@ -71,7 +71,5 @@ def status(
             if not isinstance(record.outcome, Described):
                 reasons[record.outcome.reason.value] += 1
     body = {name: kinds[name] for name in ("described", "refused", "failed")}
-    lines = [f"{name:<12}{n:>8}" for name, n in body.items()]
-    lines += [f"  {reason:<18}{n:>4}" for reason, n in reasons.most_common()]
-    output.result(as_json, {"pending": None, **body, "reasons": dict(reasons)}, "\n".join(lines))
+    output.result(as_json, {"pending": None, **body, "reasons": dict(reasons)}, "\n".join(tallies.table(body, reasons)))
     return 0

@@ -61,8 +61,7 @@ async def _status(catalog: "Catalog", name: str) -> dict[str, Any]:
         row = await collections.get(session, name)
         release = await releases.active(session, row.id)
         since = release.generation if release else 0
-        changed = len(await embeddings.changed_since(session, row.id, since))
-        changed += len(await embeddings.removed_since(session, row.id, since))
+        changed = await embeddings.count_since(session, row.id, since)
     return _body(release, changed)
 
 

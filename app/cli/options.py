@@ -18,4 +18,3 @@ ConsentOption = Annotated[
 EngineOptions = Annotated[
     list[str] | None, typer.Argument(metavar="[-- ENGINE OPTIONS]", help="Options for the engine, after --.")
 ]
-ENGINE_CONTEXT = {"allow_interspersed_args": True}

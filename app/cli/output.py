@@ -12,6 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from scenes.errors import WordsightError
 
+INTERRUPTED = 130
+"""Exit code of a command that was stopped and can be run again."""
+
 _messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -1,13 +1,13 @@
 """The closing table of a captioning run, in words and as JSON."""
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from app.cli.output import Tick
+from app.cli.output import INTERRUPTED, Tick
 
 if TYPE_CHECKING:
     from captioner.run import Tally
-
-INTERRUPTED = 130
 
 
 def as_json(tally: "Tally") -> dict[str, Any]:
@@ -29,11 +29,15 @@ def as_json(tally: "Tally") -> dict[str, Any]:
 
 def as_text(tally: "Tally") -> str:
     """A small table for people."""
-    rows = [(name, getattr(tally, name)) for name in ("described", "already", "refused", "failed")]
-    lines = [f"{name:<12}{n:>8}" for name, n in rows]
-    lines += [f"  {reason:<18}{n:>4}" for reason, n in tally.reasons.most_common()]
+    lines = table({name: getattr(tally, name) for name in ("described", "already", "refused", "failed")}, tally.reasons)
     pace = tally.described / tally.seconds if tally.seconds else 0.0
     return "\n".join([*lines, f"{tally.inputs} images in {tally.seconds:.1f} s, {pace:.1f} described/s"])
+
+
+def table(counts: Mapping[str, int], reasons: Counter[str]) -> list[str]:
+    """Counts, and under them how often each reason was given, the most frequent first."""
+    lines = [f"{name:<12}{n:>8}" for name, n in counts.items()]
+    return lines + [f"  {reason:<18}{n:>4}" for reason, n in reasons.most_common()]
 
 
 def exit_code(tally: "Tally") -> int:

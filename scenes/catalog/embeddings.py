@@ -83,14 +83,13 @@ async def removed_since(session: ReadSession, collection_id: int, generation: in
     return np.array([row for (row,) in await session.execute(found)], dtype=np.int64)
 
 
-async def changed_since(session: ReadSession, collection_id: int, generation: int) -> NDArray[np.int64]:
-    """Row numbers of images whose current description changed after a generation, int64 (n,) sorted."""
-    found = (
-        select(images.c.id)
-        .where(images.c.collection_id == collection_id, images.c.generation > generation)
-        .order_by(images.c.id)
-    )
-    return np.array([row for (row,) in await session.execute(found)], dtype=np.int64)
+async def count_since(session: ReadSession, collection_id: int, generation: int) -> int:
+    """How many images were changed or deleted after a generation."""
+    total = 0
+    for table in (images, tombstones):
+        counted = select(func.count()).where(table.c.collection_id == collection_id, table.c.generation > generation)
+        total += (await session.execute(counted.select_from(table))).scalar_one()
+    return total
 
 
 def _missing(collection_id: int, encoder: str) -> Select[Any]:

@@ -64,12 +64,6 @@ async def active(session: ReadSession, collection_id: int) -> Release | None:
     return None if row is None else _as_release(row)
 
 
-async def of_collection(session: ReadSession, collection_id: int) -> list[Release]:
-    """All releases of a collection, the newest first."""
-    found = select(releases).where(releases.c.collection_id == collection_id).order_by(releases.c.created_at.desc())
-    return [_as_release(row) for row in await session.execute(found)]
-
-
 def _as_release(row: Row[tuple[object, ...]]) -> Release:
     values = {name: getattr(row, name) for name in Release.__slots__}
     return Release(**(values | {"index_recipe": IndexRecipe.model_validate(row.index_recipe)}))
