@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.access import KeyCache
 from app.keys.service import Keys
 from app.main import create_app
+from app.search.expiry import purging
 from app.search.service import make_service
 from app.security import Secret
 from app.settings import Settings
@@ -32,7 +33,8 @@ async def opened() -> AsyncIterator[State]:
             secret = Secret.load(config.home, config.secret)
             encoder = await asyncio.to_thread(_warm_encoder, config.encoder)
             service = make_service(catalog, encoder, config.home, secret)
-            yield State(catalog, service, KeyCache(Keys(catalog, secret)), secret)
+            async with purging(catalog):
+                yield State(catalog, service, KeyCache(Keys(catalog, secret)), secret)
         finally:
             await catalog.close()
 

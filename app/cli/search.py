@@ -46,6 +46,7 @@ def as_text(answer: Answer) -> str:
 
 
 async def _search(catalog: "Catalog", config: "Settings", name: str, query: Query) -> tuple[Answer, float]:
+    from app.search.expiry import purge
     from app.search.service import make_service
     from app.security import Secret
     from scenes.catalog import collections
@@ -56,7 +57,9 @@ async def _search(catalog: "Catalog", config: "Settings", name: str, query: Quer
     service = make_service(catalog, encoder, config.home, Secret.load(config.home, config.secret))
     started = time.perf_counter()
     answer = await service.search(name, query)
-    return answer, time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    await purge(catalog)
+    return answer, seconds
 
 
 def _json(text: str | None) -> Any:

@@ -1,0 +1,37 @@
+"""Stored searches leave Postgres when they expire: at start, and every hour while a server runs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from scenes.catalog import searches
+from scenes.catalog.engine import Catalog
+from scenes.errors import WordsightError
+
+EVERY = timedelta(hours=1)
+
+
+async def purge(catalog: Catalog) -> int:
+    """Delete the stored searches that are past their expiry; returns how many."""
+    async with catalog.writing() as session:
+        return await searches.purge_expired(session)
+
+
+@contextlib.asynccontextmanager
+async def purging(catalog: Catalog, every: timedelta = EVERY) -> AsyncIterator[None]:
+    """Purge now, and again after each `every`, until the block ends. Where Postgres is away, the next turn does it."""
+    task = asyncio.create_task(_purge_forever(catalog, every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _purge_forever(catalog: Catalog, every: timedelta) -> None:
+    while True:
+        with contextlib.suppress(WordsightError):
+            await purge(catalog)
+        await asyncio.sleep(every.total_seconds())
