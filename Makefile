@@ -26,11 +26,13 @@ $(STAMP): pyproject.toml requirements.lock
 
 include $(wildcard make/*.mk)
 
-check: $(STAMP) ## Format, lint, strict types, import contracts
+check: $(STAMP) ## Format, lint, strict types, import contracts, docker files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/*.Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
 format: $(STAMP) ## Format and fix what can be fixed
 	$(BIN)/ruff format .
