@@ -14,6 +14,7 @@ COMMANDS: tuple[str, ...] = (
     "ingest",
     "search",
     "serve",
+    "worker",
     "caption",
     "publish",
     "import_",

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from psycopg import AsyncConnection as PsycopgConnection
 from psycopg import OperationalError as PsycopgOperationalError
 from sqlalchemy import Executable, text
 from sqlalchemy.engine import CursorResult
@@ -33,6 +34,18 @@ class ReadSession:
 
 class WriteSession(ReadSession):
     """One transaction: committed when its block ends, rolled back where it raises."""
+
+
+class Notices:
+    """A connection that listens; it does nothing else, so nothing that is notified is lost."""
+
+    def __init__(self, connection: PsycopgConnection[Any]) -> None:
+        self._connection = connection
+
+    async def wait(self, at_most: timedelta) -> bool:
+        """Wait for at least one notice; False where none came in time."""
+        heard = self._connection.notifies(timeout=at_most.total_seconds(), stop_after=1)
+        return bool([notice async for notice in heard])
 
 
 class Catalog:
@@ -65,6 +78,19 @@ class Catalog:
         """Raises `EnvironmentMissing` (`postgres_unreachable`) where Postgres does not answer."""
         async with _told_plainly(), self._engine.begin() as connection:
             yield WriteSession(connection)
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncIterator["Notices"]:
+        """What is notified on a channel from now on. Raises `EnvironmentMissing` (`postgres_unreachable`)."""
+        async with _told_plainly(), self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(text(f"LISTEN {channel}"))
+            raw = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(raw, PsycopgConnection)  # noqa: S101 - the one driver
+            try:
+                yield Notices(raw)
+            finally:
+                await connection.invalidate()
 
     async def ping(self) -> None:
         """Ask Postgres for a sign of life. Raises `EnvironmentMissing` (`postgres_unreachable`)."""

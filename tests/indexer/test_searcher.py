@@ -1,14 +1,11 @@
 """Releases and the delta beside them: fresh at once, gone at once, the same as exact search."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from indexer.embedding import embed_missing
-from indexer.encoder import Encoded
 from indexer.refresh import refresh
 from indexer.release import build, open_release, releases_folder
 from indexer.searcher import Searcher
@@ -19,25 +16,9 @@ from scenes.collection import Collection
 from scenes.description import SceneDescription
 from scenes.errors import Corrupt
 from scenes.identity import external_image_id
-from scenes.recipe import EncoderRecipe
+from tests.indexer.letters import BagOfLetters
 
 pytestmark = [pytest.mark.postgres, pytest.mark.faiss]
-
-
-class BagOfLetters:
-    """A seeded encoder that depends on its input: texts that share letters are near."""
-
-    recipe = EncoderRecipe(model="letters", weights_digest="0" * 64, wording="whole-1", dimensions=32, max_tokens=500)
-
-    def encode_queries(self, texts: Sequence[str]) -> Encoded:
-        vectors = np.array([self._one(text) for text in texts], np.float32).reshape(len(texts), 32)
-        return Encoded(vectors, np.zeros(len(texts), np.bool_))
-
-    encode_documents = encode_queries
-
-    def _one(self, text: str) -> list[float]:
-        counts = np.bincount([ord(letter) % 32 for letter in text.lower()], minlength=32).astype(float) + 0.01
-        return (counts / np.linalg.norm(counts)).tolist()
 
 
 class World:

@@ -1,0 +1,115 @@
+"""The worker keeps every collection searchable: what has no vectors is embedded, releases that have grown old are
+built anew, expired searches are deleted. Beside the command line the only composition root."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+
+from app.search.expiry import purge
+from indexer.embedding import Tick
+from indexer.encoder import Encoder
+from indexer.refresh import refresh
+from scenes.catalog import collections
+from scenes.catalog.collections import CHANGES, CollectionRow
+from scenes.catalog.engine import Catalog
+from scenes.errors import NotFound, WordsightError
+
+POSTGRES_AWAY = frozenset({"postgres_unreachable", "postgres_busy"})
+RETRY = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a worker is given: `load` makes the encoder that a collection names, None for the shipped one."""
+
+    load: Callable[[str | None], Encoder]
+    say: Callable[[str], None]
+    progress: Callable[[str], AbstractContextManager[Tick]]
+
+
+@dataclass
+class Work:
+    """What was done: descriptions embedded, releases built, searches purged; `failed` is {collection: message}."""
+
+    rounds: int = 0
+    embedded: int = 0
+    releases: int = 0
+    purged: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class Worker:
+    """Tends all collections of one catalog; `work` tells what it has done so far."""
+
+    def __init__(self, catalog: Catalog, home: Path, around: Around) -> None:
+        self.work = Work()
+        self._catalog = catalog
+        self._home = home
+        self._around = around
+        self._encoders: dict[str | None, Encoder] = {}
+        self._at_rest: dict[int, CollectionRow] = {}
+
+    async def keep(self, every: timedelta) -> NoReturn:
+        """Go round whenever something was committed, and after `every` at the latest, until cancelled.
+
+        Where Postgres is away it is tried again; all else that a round raises ends the worker.
+        """
+        while True:
+            try:
+                async with self._catalog.listening(CHANGES) as notices:
+                    while True:
+                        await self.go_round()
+                        await notices.wait(every)
+            except WordsightError as error:
+                if error.code not in POSTGRES_AWAY:
+                    raise
+                self._around.say(f"{error.message}; trying again in {RETRY.total_seconds():g} s")
+                await asyncio.sleep(RETRY.total_seconds())
+
+    async def go_round(self) -> None:
+        """Tend each collection that changed since it was last at rest; one that fails costs no other its turn.
+
+        Raises `EnvironmentMissing` and `Overloaded` where Postgres is away.
+        """
+        self.work.rounds += 1
+        self.work.purged += await purge(self._catalog)
+        async with self._catalog.reading() as session:
+            rows = await collections.all_(session)
+        self.work.failed.clear()
+        for row in rows:
+            if self._at_rest.get(row.id) != row:
+                await self._tend_or_tell(row)
+
+    async def _tend_or_tell(self, row: CollectionRow) -> None:
+        name = row.settings.name
+        try:
+            await self._tend(row)
+        except NotFound:
+            self._around.say(f"{name}: deleted meanwhile")
+        except WordsightError as error:
+            if error.code in POSTGRES_AWAY:
+                raise
+            self.work.failed[name] = error.message
+            self._around.say(f"{name}: {error.message}")
+
+    async def _tend(self, row: CollectionRow) -> None:
+        encoder = await self._encoder(row.settings.encoder)
+        with self._around.progress(f"embedding {row.settings.name}") as tick:
+            done = await refresh(self._catalog, row.settings.name, encoder, self._home, tick=tick)
+        built = done.release is not None and done.release.id != row.active_release
+        self.work.embedded += done.embedded
+        self.work.releases += built
+        if not done.embedded and not built:
+            self._at_rest[row.id] = row
+            return
+        release = f", release {done.release.id} built over {done.release.rows} images" if done.release and built else ""
+        self._around.say(f"{row.settings.name}: {done.embedded} embedded{release}")
+
+    async def _encoder(self, name: str | None) -> Encoder:
+        if name not in self._encoders:
+            self._encoders[name] = await asyncio.to_thread(self._around.load, name)
+        return self._encoders[name]

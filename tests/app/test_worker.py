@@ -1,0 +1,183 @@
+"""The worker: what is published without an index is found, one sick collection costs no other, changes are heard."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from app.worker import Around, Worker
+from indexer.embedding import Tick
+from indexer.encoder import Encoder
+from scenes.catalog import collections, publishing, releases
+from scenes.catalog.engine import Catalog
+from scenes.catalog.publishing import Publication
+from scenes.catalog.searches import StoredSearch, store
+from scenes.collection import Collection
+from scenes.description import SceneDescription
+from scenes.errors import BadInput
+from scenes.identity import external_image_id
+from tests.app.conftest import Command
+from tests.indexer.letters import BagOfLetters
+
+pytestmark = pytest.mark.postgres
+FOREVER = timedelta(hours=1)
+
+
+@contextmanager
+def quiet(_title: str) -> Iterator[Tick]:
+    yield lambda _done, _total: None
+
+
+class World:
+    def __init__(self, catalog: Catalog, home: Path) -> None:
+        self.catalog, self.said = catalog, list[str]()
+        self.worker = Worker(catalog, home, Around(self.load, self.said.append, quiet))
+
+    def load(self, name: str | None) -> Encoder:
+        if name == "sick":
+            raise BadInput("encoder_unknown", "there is no encoder 'sick'")
+        return BagOfLetters()
+
+    async def publish(self, name: str, *texts: str, encoder: str | None = None) -> None:
+        await publish(self.catalog, Collection(name=name, encoder=encoder), *texts)
+
+    async def rows(self, name: str) -> int:
+        async with self.catalog.reading() as session:
+            release = await releases.active(session, (await collections.get(session, name)).id)
+        return release.rows if release else 0
+
+
+async def publish(catalog: Catalog, settings: Collection, *texts: str) -> None:
+    rows = [
+        Publication(external_image_id(t), "external", SceneDescription(detail=t), "import", t, external_id=t)
+        for t in texts
+    ]
+    async with catalog.writing() as session:
+        row = await collections.ensure(session, settings)
+        await publishing.publish(session, row.id, rows)
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await true():  # noqa: ASYNC110 - what is awaited happens in another process
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def world(catalog: Catalog, home: Path) -> World:
+    return World(catalog, home)
+
+
+async def test_a_round_tends_all_and_a_sick_collection_costs_no_other_its_turn(world: World) -> None:
+    await world.publish("a-sick-one", "x", encoder="sick")
+    await world.publish("healthy", "a cat", "a dog")
+    await world.worker.go_round()
+    assert await world.rows("healthy") == 2
+    assert world.worker.work.failed == {"a-sick-one": "there is no encoder 'sick'"}
+    assert (world.worker.work.embedded, world.worker.work.releases) == (2, 1)
+
+
+async def test_a_collection_at_rest_is_left_alone_until_it_changes(world: World) -> None:
+    await world.publish("c", "a cat")
+    for _ in range(3):
+        await world.worker.go_round()
+    loaded = world.worker.work
+    assert (loaded.embedded, loaded.releases) == (1, 1)
+    await world.publish("c", "a dog")
+    await world.worker.go_round()
+    assert await world.rows("c") == 2
+
+
+async def test_expired_searches_are_purged(world: World) -> None:
+    await world.publish("c", "a cat")
+    now = datetime.now(UTC)
+    async with world.catalog.writing() as session:
+        row = await collections.get(session, "c")
+        await store(
+            session, [StoredSearch(uuid.uuid4(), row.id, None, None, None, 1, (), now, now - timedelta(days=1))]
+        )
+    await world.worker.go_round()
+    assert world.worker.work.purged == 1
+
+
+async def test_a_change_is_heard_also_after_postgres_dropped_the_connection(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.worker.RETRY", timedelta(seconds=0.1))
+    keeping = asyncio.create_task(world.worker.keep(FOREVER))
+
+    async def listens() -> bool:
+        return bool(await listeners(world.catalog, "SELECT count(*)"))
+
+    async def heard(name: str) -> None:
+        async def there() -> bool:
+            return await world.rows(name) == 1
+
+        await world.publish(name, "a cat")
+        await until(there)
+
+    await until(listens)
+    await heard("one")
+    await listeners(world.catalog, "SELECT count(pg_terminate_backend(pid))")
+    await until(lambda: asyncio.sleep(0, any("trying again" in line for line in world.said)))
+    await until(listens)
+    await heard("two")
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+
+
+async def listeners(catalog: Catalog, what: str) -> int:
+    """Something about the connections of this database that listen."""
+    theirs = "FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+    async with catalog.reading() as session:
+        return int((await session.execute(text(f"{what} {theirs}"))).scalar_one())
+
+
+@pytest.mark.cli
+@pytest.mark.encoder
+async def test_the_command_makes_what_was_published_findable(command: Command, catalog: Catalog) -> None:
+    await publish(catalog, Collection(name="animals"), "A ginger cat on a sofa.", "Two dogs on a beach.")
+    done = await asyncio.to_thread(command.json, "worker", "--once")
+    assert (done["embedded"], done["releases"], done["failed"]) == (2, 1, {})
+    found = await asyncio.to_thread(command.json, "search", "dogs running by the sea", "-c", "animals")
+    assert found["results"][0]["external_id"] == "Two dogs on a beach."
+    assert found["release"] is not None
+
+
+@pytest.mark.cli
+@pytest.mark.encoder
+async def test_the_command_runs_until_it_is_stopped(command: Command, catalog: Catalog) -> None:
+    program = [str(Path(sys.executable).with_name("wordsight")), "worker", "--every", "3600", "--json"]
+    process = subprocess.Popen(  # noqa: ASYNC220 - starting is quick
+        program, env=command.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+    async def embedded() -> bool:
+        with psycopg.connect(command.database_url) as connection:
+            row = connection.execute("SELECT count(*) FROM embeddings").fetchone()
+        return bool(row and row[0] == 1)
+
+    async def listens() -> bool:
+        return bool(await listeners(catalog, "SELECT count(*)"))
+
+    try:
+        await until(listens)
+        await publish(catalog, Collection(name="animals"), "A ginger cat on a sofa.")
+        await until(embedded)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said, errors = await asyncio.to_thread(process.communicate, timeout=60)
+    assert process.returncode == 0, errors
+    assert json.loads(said)["rounds"] >= 2
+    assert "Traceback" not in errors
