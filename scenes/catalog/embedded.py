@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 from scenes.catalog.migrations import migrate
 from scenes.errors import BadInput, EnvironmentMissing
 
@@ -40,13 +43,23 @@ def postgres(home: Path, database_url: str | None) -> Iterator[str]:
 
 
 def with_driver(url: str) -> str:
-    """The same URL, spoken to through psycopg 3."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.partition("+")[0] not in ("postgres", "postgresql"):
-        raise BadInput(
-            "database_url_invalid", "DATABASE_URL is no Postgres URL", fix="DATABASE_URL=postgresql://user@host/name"
-        )
-    return f"postgresql+psycopg{separator}{rest}"
+    """The same URL, spoken to through psycopg 3. Raises `BadInput` (`database_url_invalid`), never telling the URL."""
+    scheme, _, rest = url.partition("://")
+    if scheme.partition("+")[0] not in ("postgres", "postgresql"):
+        raise _not_a_url("is no Postgres URL")
+    spoken = f"postgresql+psycopg://{rest}"
+    try:
+        host = make_url(spoken).host or ""
+    except (ArgumentError, ValueError):
+        raise _not_a_url("can't be read") from None
+    if "@" in host:
+        raise _not_a_url("has more than one @")
+    return spoken
+
+
+def _not_a_url(what: str) -> BadInput:
+    fix = "DATABASE_URL=postgresql://user:password@host:5432/name, with %40 for @ and %2F for / in the password"
+    return BadInput("database_url_invalid", f"DATABASE_URL {what}", fix=fix)
 
 
 @contextmanager

@@ -109,13 +109,13 @@ def server_options() -> str:
 
 
 def unreachable(error: Exception) -> EnvironmentMissing:
-    """The one sentence for a Postgres that does not answer."""
-    reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-    return EnvironmentMissing(
-        "postgres_unreachable",
-        f"Postgres does not answer: {reason[0] if reason else type(error).__name__}",
-        fix="check DATABASE_URL and that the server runs; without DATABASE_URL an embedded one is started",
-    )
+    """The one sentence for a Postgres that can't be had: it does not answer, or it answers and refuses."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
+    refusal = lines[0].partition("FATAL:")[2].strip()
+    told = f"Postgres refuses the connection: {refusal}" if refusal else f"Postgres does not answer: {lines[0]}"
+    look_at = "the user, the password and the database in DATABASE_URL" if refusal else "DATABASE_URL and that it runs"
+    fix = f"check {look_at}; without DATABASE_URL an embedded one is started"
+    return EnvironmentMissing("postgres_unreachable", told, fix=fix)
 
 
 def _named(error: Exception) -> WordsightError:

@@ -88,7 +88,16 @@ async def test_a_missing_server_is_told_plainly() -> None:
     await catalog.close()
 
 
-def test_only_postgres_urls_are_taken() -> None:
-    for url in ("sqlite:///x.db", "nonsense"):
-        with pytest.raises(BadInput, match="no Postgres URL"):
-            with_driver(url)
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite:///x.db", "no Postgres URL"),
+        ("nonsense", "no Postgres URL"),
+        ("postgresql://me:gehe1m@host:port/name", "can't be read"),
+        ("postgresql://me:gehe1m@gehe1m@host/name", "more than one @"),
+    ],
+)
+def test_only_postgres_urls_are_taken(url: str, told: str) -> None:
+    with pytest.raises(BadInput, match=told) as refused:
+        with_driver(url)
+    assert "gehe1m" not in f"{refused.value}{refused.value.fix}"
