@@ -1,6 +1,7 @@
 """Settings from the environment, built once at the edge and passed on as values; never read at import."""
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field
@@ -20,6 +21,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
 
     encoder: str | None = Field(None, validation_alias="WORDSIGHT_ENCODER")
+    encoder_runtime: Literal["onnx", "torch"] = Field("onnx", validation_alias="WORDSIGHT_ENCODER_RUNTIME")
     secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")
 
     @property

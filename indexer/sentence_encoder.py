@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.encoder import Encoded, Vectors
-from scenes.artifact import file_sha256
-from scenes.errors import Corrupt, EnvironmentMissing
-from scenes.models import DEFAULT_ENCODER, find_model, packaged_models
+from indexer.encoder_files import find_encoder
+from scenes.errors import EnvironmentMissing
+from scenes.models import packaged_models
 from scenes.recipe import EncoderRecipe
 from scenes.wording import DEFAULT_WORDING, view_names
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _BATCH = 32
 
 
@@ -34,11 +33,14 @@ class SentenceEncoder:
 
         Raises `EnvironmentMissing` (`model_missing`, `encoder_unavailable`) and `Corrupt` (`model_digest_wrong`).
         """
-        chosen = name or DEFAULT_ENCODER
-        folder = _folder(chosen)
-        digest = _weights_digest(chosen, folder)
-        model = _load(str(folder or chosen))
-        return cls(model, _recipe(chosen, digest, model, wording))
+        files = find_encoder(name)
+        model = _load(files.source)
+        return cls(model, _recipe(files.name, files.weights_digest, model, wording))
+
+    @property
+    def model(self) -> "SentenceTransformer":
+        """The model itself, for exporting and training."""
+        return self._model
 
     @property
     def recipe(self) -> EncoderRecipe:
@@ -63,29 +65,6 @@ class SentenceEncoder:
         tokenizer: Any = self._model.tokenizer
         lengths = [len(ids) for ids in tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
         return np.array([length > self._recipe.max_tokens for length in lengths], dtype=np.bool_)
-
-
-def _folder(name: str) -> Path | None:
-    if name in packaged_models():
-        return find_model(name)
-    return Path(name) if Path(name).is_dir() else None
-
-
-def _weights_digest(name: str, folder: Path | None) -> str:
-    if folder is None:
-        return f"hub:{name}"
-    weights = next((folder / file for file in _WEIGHTS if (folder / file).is_file()), None)
-    if weights is None:
-        raise EnvironmentMissing("encoder_unavailable", f"{folder} holds no sentence-transformers weights")
-    digest = file_sha256(weights)
-    expected = packaged_models()[name].sha256[weights.name] if name in packaged_models() else digest
-    if digest != expected:
-        raise Corrupt(
-            "model_digest_wrong",
-            f"{weights} is not the published file of {name!r}",
-            fix=f"remove {folder} and run: wordsight models",
-        )
-    return digest
 
 
 def _load(source: str) -> "SentenceTransformer":

@@ -91,9 +91,10 @@ def with_catalog(work: Callable[["Catalog", Settings], Awaitable[_T]]) -> _T:
 
 def load_encoder(name: str | None) -> "Encoder":
     """The encoder that a collection names, None for the shipped one."""
-    from indexer.sentence_encoder import SentenceEncoder
+    from indexer import serving_encoder
 
-    return SentenceEncoder.load(name)
+    config = settings()
+    return serving_encoder.load_encoder(name, config.home, runtime=config.encoder_runtime)
 
 
 def choose_engine(flag: EngineName | None, collection: "Collection | None") -> EngineName:

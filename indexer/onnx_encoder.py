@@ -1,0 +1,101 @@
+"""An exported sentence-transformers model, served without torch: tokenise, run, normalise."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from indexer.encoder import Encoded, Vectors
+from indexer.onnx_session import OnnxSession
+from indexer.tokenising import Tokenised, Tokeniser
+from scenes.artifact import verify_folder
+from scenes.recipe import EncoderRecipe
+from scenes.wording import DEFAULT_WORDING, view_names
+
+KIND = "onnx-encoder"
+MODEL = "model.onnx"
+TOKENIZER = "tokenizer.json"
+FACTS = "encoder.json"
+_BATCH = 32
+_BATCH_TOKENS = 4_096
+
+
+class ExportFacts(BaseModel):
+    """What an export knows of its source; `agreement` is the least cosine with torch over the probes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: EncoderRecipe
+    pad_token: int
+    agreement: float
+
+
+class OnnxEncoder:
+    """Gives the vectors of the model that it was exported from, under the same recipe. Safe from several threads."""
+
+    def __init__(self, session: OnnxSession, tokeniser: Tokeniser, recipe: EncoderRecipe, pad_token: int) -> None:
+        self._session = session
+        self._tokeniser = tokeniser
+        self._recipe = recipe
+        self._pad = pad_token
+
+    @classmethod
+    def load(cls, folder: Path, *, wording: str = DEFAULT_WORDING) -> "OnnxEncoder":
+        """Open an export, its files verified. Raises `Corrupt` (`artifact_corrupt`)."""
+        verify_folder(folder, KIND)
+        facts = ExportFacts.model_validate_json((folder / FACTS).read_bytes())
+        return cls.opened(folder, facts, wording)
+
+    @classmethod
+    def opened(cls, folder: Path, facts: ExportFacts, wording: str) -> "OnnxEncoder":
+        """Open an export's files, unverified."""
+        recipe = facts.recipe.model_copy(update={"wording": wording, "views": len(view_names(wording))})
+        tokeniser = Tokeniser.load(folder / TOKENIZER, recipe.max_tokens)
+        return cls(OnnxSession.load(folder / MODEL), tokeniser, recipe, facts.pad_token)
+
+    @property
+    def recipe(self) -> EncoderRecipe:
+        return self._recipe
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        return self._encode(texts, self._recipe.query_prompt)
+
+    def encode_documents(self, texts: Sequence[str]) -> Encoded:
+        return self._encode(texts, self._recipe.document_prompt)
+
+    def _encode(self, texts: Sequence[str], prompt: str) -> Encoded:
+        tokenised = self._tokeniser.tokenise([prompt + text for text in texts])
+        vectors = np.empty((len(texts), self._recipe.dimensions), np.float32)
+        parts = list(batches(tokenised))
+
+        def fill(rows: list[int]) -> None:
+            vectors[rows] = normalised(self._session.run(tokenised.batch(rows, self._pad)))
+
+        if len(parts) > 1:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                list(pool.map(fill, parts))
+        elif parts:
+            fill(parts[0])
+        return Encoded(vectors, tokenised.truncated)
+
+
+def batches(tokenised: Tokenised) -> Iterator[list[int]]:
+    """Row numbers in batches of similar length, so that little is padding: ≤ 32 texts and ≤ 4,096 tokens each."""
+    batch: list[int] = []
+    for row in sorted(range(len(tokenised.ids)), key=lambda row: len(tokenised.ids[row])):
+        if batch and (len(batch) == _BATCH or (len(batch) + 1) * len(tokenised.ids[row]) > _BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def normalised(vectors: Vectors) -> Vectors:
+    """Rows of unit length."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit

@@ -1,0 +1,122 @@
+"""Export an encoder once, with torch, so that serving needs none; agreement is checked before the export is kept."""
+
+import os
+import warnings
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.encoder import Encoder
+from indexer.encoder_files import EncoderFiles
+from indexer.onnx_encoder import FACTS, KIND, MODEL, TOKENIZER, ExportFacts, OnnxEncoder
+from indexer.sentence_encoder import SentenceEncoder
+from scenes.artifact import write_folder
+from scenes.errors import Corrupt, EnvironmentMissing
+from scenes.wording import DEFAULT_WORDING
+
+if TYPE_CHECKING:
+    import torch
+
+EXPORT_VERSION = 1
+AGREEMENT = 0.9999
+_OPSET = 17
+_USE_TORCH = "set WORDSIGHT_ENCODER_RUNTIME=torch to run this encoder without an export"
+PROBES = (
+    "a cat",
+    "Two dogs, one brown and one white, run along a sunny beach.",
+    "Überraschung! 東京 ☂ naïve café №5 ½",
+    "a red bus in the snow. " * 8,
+    "The kitchen holds a wooden table, four chairs and a bowl of green apples near the window. " * 40,
+)
+
+
+def export(files: EncoderFiles, target: Path) -> None:
+    """Write an ONNX export of an encoder's folder to `target`, whole or not at all.
+
+    Raises `EnvironmentMissing` (`encoder_export_failed`) for a model that can't be exported and `Corrupt`
+    (`encoder_export_disagrees`) where its vectors are not torch's: cosine below 0.9999 on any probe.
+    """
+    encoder = SentenceEncoder.load(files.name)
+    try:
+        write_folder(target, KIND, {"export": EXPORT_VERSION}, lambda folder: _fill(folder, encoder))
+    except OSError:
+        if not target.is_dir():  # else another process was quicker; its export is as good
+            raise
+
+
+def _fill(folder: Path, encoder: SentenceEncoder) -> None:
+    tokenizer: Any = encoder.model.tokenizer
+    try:
+        (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+        _trace(encoder, folder / MODEL)
+    except (RuntimeError, ValueError, TypeError, AttributeError, ImportError) as error:
+        raise EnvironmentMissing(
+            "encoder_export_failed", f"{encoder.recipe.model} can't be exported: {error}", fix=_USE_TORCH
+        ) from error
+    facts = ExportFacts(recipe=encoder.recipe, pad_token=int(tokenizer.pad_token_id or 0), agreement=1.0)
+    found = agreement(OnnxEncoder.opened(folder, facts, DEFAULT_WORDING), encoder)
+    if found < AGREEMENT:
+        raise Corrupt("encoder_export_disagrees", f"the export agrees with torch only to {found:.5f}", fix=_USE_TORCH)
+    (folder / FACTS).write_text(facts.model_copy(update={"agreement": found}).model_dump_json(indent=1))
+
+
+def agreement(one: Encoder, other: Encoder) -> float:
+    """The least cosine between two encoders' vectors of the probes, each alone and all in one batch."""
+    alone = [np.sum(_both(one, [text]) * _both(other, [text]), axis=1).min() for text in PROBES]
+    together = np.sum(_both(one, PROBES) * _both(other, PROBES), axis=1).min()
+    return float(min(*alone, together))
+
+
+def _both(encoder: Encoder, texts: Any) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    return np.concatenate([encoder.encode_queries(texts).vectors, encoder.encode_documents(texts).vectors])
+
+
+def _trace(encoder: SentenceEncoder, file: Path) -> None:
+    import torch
+
+    model = encoder.model
+    inner: Any = model[0]
+    inner.auto_model.set_attn_implementation("eager")
+    sample = dict(model.preprocess(["a cat on a mat", "two dogs"]))
+    names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in sample]
+    axes = {name: {0: "texts", 1: "tokens"} for name in names} | {"vectors": {0: "texts"}}
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(
+            _whole(model, names),
+            tuple(sample[name].to("cpu") for name in names),
+            str(file),
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=names,
+            output_names=["vectors"],
+            dynamic_axes=axes,
+        )
+
+
+def _whole(model: Any, names: list[str]) -> "torch.nn.Module":
+    import torch
+
+    class Whole(torch.nn.Module):
+        """Every stage of the model, from token numbers to one vector a text."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model.cpu().eval()
+
+        def forward(self, *given: torch.Tensor) -> Any:
+            features = dict(zip(names, given, strict=True))
+            for stage in self.model:
+                features = stage(features)
+            return features["sentence_embedding"]
+
+    return Whole()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with warnings.catch_warnings(action="ignore"):
+        yield

@@ -1,0 +1,59 @@
+"""The one door to tokenizers: text to token numbers, and whether it was longer than the encoder reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """`ids` and `mask` int64 (n, longest), padded on the right; mask is 1 where there is a token."""
+
+    ids: NDArray[np.int64]
+    mask: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenised:
+    """Texts as token numbers, each as long as it is; `truncated` bool (n,)."""
+
+    ids: list[list[int]]
+    truncated: NDArray[np.bool_]
+
+    def batch(self, rows: Sequence[int], pad: int) -> Tokens:
+        """Some of the texts as one padded batch."""
+        chosen = [self.ids[row] for row in rows]
+        ids = np.full((len(chosen), max(len(one) for one in chosen)), pad, np.int64)
+        mask = np.zeros_like(ids)
+        for row, one in enumerate(chosen):
+            ids[row, : len(one)] = one
+            mask[row, : len(one)] = 1
+        return Tokens(ids, mask)
+
+
+class Tokeniser:
+    """A `tokenizer.json` that cuts after `max_tokens` tokens, special ones counted, and says so."""
+
+    def __init__(self, tokenizer: "Tokenizer", max_tokens: int) -> None:
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_tokens)
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, file: Path, max_tokens: int) -> "Tokeniser":
+        from tokenizers import Tokenizer
+
+        return cls(Tokenizer.from_file(str(file)), max_tokens)
+
+    def tokenise(self, texts: Sequence[str]) -> Tokenised:
+        """Each text is read once. Safe from several threads."""
+        encodings: list[Encoding] = self._tokenizer.encode_batch([text.strip() for text in texts])
+        truncated = np.array([bool(one.overflowing) for one in encodings], dtype=np.bool_)
+        return Tokenised([one.ids for one in encodings], truncated)
