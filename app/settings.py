@@ -19,8 +19,6 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
-
-    encoder: str | None = Field(None, validation_alias="WORDSIGHT_ENCODER")
     encoder_runtime: Literal["onnx", "torch"] = Field("onnx", validation_alias="WORDSIGHT_ENCODER_RUNTIME")
     secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")
 

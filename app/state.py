@@ -5,6 +5,7 @@ from typing import Protocol, cast
 
 from fastapi import Request
 
+from app.search.log import BatchLog
 from app.search.service import SearchService
 from app.security import Secret
 from scenes.catalog.engine import Catalog
@@ -23,6 +24,7 @@ class State:
 
     catalog: Catalog
     service: SearchService
+    log: BatchLog
     keys: KeyCheck
     secret: Secret
 

@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from indexer.encoder import Encoded, Encoder, Vectors
@@ -44,7 +45,12 @@ class MicroBatcher:
     """Shares batches among requests, with a bounded queue and `runners` batches at a time."""
 
     def __init__(
-        self, encoder: Encoder, *, runners: int, waiting: int = MAX_WAITING, seen: Callable[[int], None] = lambda _n: None
+        self,
+        encoder: Encoder,
+        *,
+        runners: int,
+        waiting: int = MAX_WAITING,
+        seen: Callable[[int], None] = lambda _n: None,
     ) -> None:
         self._encoder = encoder
         self._free = runners
@@ -85,9 +91,9 @@ class MicroBatcher:
                 work = asyncio.get_running_loop().run_in_executor(
                     self._pool, self._encoder.encode_queries, [query for query, _ in batch]
                 )
-                work.add_done_callback(lambda done, batch=batch: self._finish(done, [one for _, one in batch]))
+                work.add_done_callback(partial(self._finish, [future for _, future in batch]))
 
-    def _finish(self, done: "asyncio.Future[Encoded]", futures: list["asyncio.Future[EncodedQuery]"]) -> None:
+    def _finish(self, futures: list["asyncio.Future[EncodedQuery]"], done: "asyncio.Future[Encoded]") -> None:
         self._free += 1
         for i, future in enumerate(futures):
             if future.done():

@@ -2,8 +2,8 @@
 
 import os
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def agreement(one: Encoder, other: Encoder) -> float:
     return float(min(*alone, together))
 
 
-def _both(encoder: Encoder, texts: Any) -> "np.ndarray[Any, np.dtype[np.float32]]":
+def _both(encoder: Encoder, texts: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
     return np.concatenate([encoder.encode_queries(texts).vectors, encoder.encode_documents(texts).vectors])
 
 
@@ -96,7 +96,7 @@ def _trace(encoder: SentenceEncoder, file: Path) -> None:
         )
 
 
-def _whole(model: Any, names: list[str]) -> "torch.nn.Module":
+def _whole(model: Any, names: Sequence[str]) -> "torch.nn.Module":
     import torch
 
     class Whole(torch.nn.Module):

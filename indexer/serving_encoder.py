@@ -12,9 +12,7 @@ Runtime = Literal["onnx", "torch"]
 _FOLDER = "encoders"
 
 
-def load_encoder(
-    name: str | None, home: Path, *, runtime: Runtime = "onnx", wording: str = DEFAULT_WORDING
-) -> Encoder:
+def load_encoder(name: str | None, home: Path, *, runtime: Runtime = "onnx", wording: str = DEFAULT_WORDING) -> Encoder:
     """An encoder by name, ready to serve; its first load on a machine exports it, which needs torch and seconds.
 
     Both runtimes give the same vectors (cosine ≥ 0.9999, checked) under the same recipe. A hub name is always run by

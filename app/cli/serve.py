@@ -1,21 +1,25 @@
 """`wordsight serve`: REST, pages and documentation."""
 
 import asyncio
+import contextlib
 import os
 import socket
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import output
-from app.cli.wiring import open_catalog, settings
+from app.cli.wiring import settings
 from scenes.errors import EnvironmentMissing
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
 _LINK_LIVES = timedelta(hours=1)
+_LOOK_EVERY_S = 0.2
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")]
@@ -40,9 +44,9 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
     with postgres(config.home, config.database) as url:
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
-        token = asyncio.run(_login_token(settings()))
-        output.say(f"wordsight starts on http://{host}:{port}; ready when the encoder is loaded, in a few seconds")
-        output.say(f"open in a browser (works once): http://{host}:{port}/login?token={token}")
+        token = asyncio.run(_login_token(config, url))
+        output.say(f"wordsight starts on http://{host}:{port}")
+        _when_ready(host, port, f"ready; open in a browser (works once): http://{host}:{port}/login?token={token}")
         uvicorn.run(
             "app.asgi:app",
             host=host,
@@ -56,14 +60,33 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
     return 0
 
 
-async def _login_token(config: "Settings") -> str:
+def _when_ready(host: str, port: int, words: str) -> None:
+    """Say something once the server answers, from a thread of its own that ends with the process."""
+    threading.Thread(target=_wait_and_say, args=(host, port, words), daemon=True).start()
+
+
+def _wait_and_say(host: str, port: int, words: str) -> None:
+    there = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked of this machine
+    while True:
+        time.sleep(_LOOK_EVERY_S)
+        with contextlib.suppress(OSError), socket.create_connection((there, port), timeout=1):
+            output.say(words)
+            return
+
+
+async def _login_token(config: "Settings", url: str) -> str:
     from app.security import Secret, new_token
     from scenes.catalog import logins
+    from scenes.catalog.engine import Catalog
 
     token = new_token()
     secret = Secret.load(config.home, config.secret)
-    async with open_catalog(config) as catalog, catalog.writing() as session:
-        await logins.add(session, secret.digest("login", token), datetime.now(UTC) + _LINK_LIVES)
+    catalog = Catalog.connect(url)
+    try:
+        async with catalog.writing() as session:
+            await logins.add(session, secret.digest("login", token), datetime.now(UTC) + _LINK_LIVES)
+    finally:
+        await catalog.close()
     return token
 
 

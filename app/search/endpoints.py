@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.access import CallerDependency
@@ -43,17 +43,19 @@ class Stored(BaseModel):
     expires_at: str
 
 
-@router.post("/search", responses=_PROBLEMS)
-async def search(collection: str, query: Query, request: Request, caller: CallerDependency) -> Answer:
+@router.post("/search", responses=_PROBLEMS, response_model=Answer)
+async def search(collection: str, query: Query, request: Request, caller: CallerDependency) -> Response:
     """Find the images that best fit the words, best first."""
     caller.require("search", collection)
-    return await state_of(request).service.search(collection, query)
+    answer = await state_of(request).service.search(collection, query)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.get("/searches/{search_id}", responses=_PROBLEMS)
 async def stored_search(collection: str, search_id: UUID, request: Request, caller: CallerDependency) -> Stored:
     """What a search answered."""
     caller.require("search", collection)
+    await state_of(request).log.flush_for(search_id)
     async with state_of(request).catalog.reading() as session:
         row = await collections.get(session, collection)
         found = await searches.get(session, search_id)

@@ -2,20 +2,21 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
+from app.search.engines import Engines
 from app.search.evidence import evidence
+from app.search.known import KnownCollections, KnownImages
 from app.security import Secret
-from indexer.encoder import Encoded, Encoder
-from indexer.searcher import Found, Searcher, Snapshot
+from indexer.encoder import Encoder
+from indexer.microbatch import EncodedQuery
+from indexer.searcher import Found, Snapshot
 from scenes.answer import Answer, Match, Query
-from scenes.catalog import collections, images, searches
+from scenes.catalog import searches
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.catalog.images import ImageView
@@ -33,26 +34,21 @@ class SearchLog(Protocol):
 class SearchService:
     """Everything a search needs, injected."""
 
-    catalog: Catalog
-    encoder: Encoder
-    searcher: Searcher
+    engines: Engines
+    collections: KnownCollections
+    images: KnownImages
     log: SearchLog
     secret: Secret
 
     async def search(self, collection_name: str, query: Query) -> Answer:
         """The answer to one query. Raises `NotFound` (`collection_unknown`), `BadInput`, `EnvironmentMissing`."""
         _refuse_unsupported(query)
-        encoding = asyncio.create_task(asyncio.to_thread(self.encoder.encode_queries, [query.query]))
-        try:
-            async with self.catalog.reading() as session:
-                collection = await collections.get(session, collection_name)
-            snapshot = await self.searcher.snapshot(collection)
-            encoded = await encoding
-        finally:
-            encoding.cancel()
-        found = await asyncio.to_thread(snapshot.search, encoded.vectors[0], query.k)
-        async with self.catalog.reading() as session:
-            views = await images.by_rows(session, collection.id, found.rows.tolist())
+        collection = await self.collections.get(collection_name)
+        engine = await self.engines.of(collection.settings.encoder)
+        snapshot = await engine.searcher.snapshot(collection)
+        encoded = await engine.encoder.encode(query.query, remember=collection.settings.search_log != "off")
+        found = await asyncio.to_thread(snapshot.search, encoded.vector, query.k)
+        views = await self.images.by_rows(collection, found.rows.tolist())
         matches = _matches(found, views, query.query)
         stored = await self._store(collection, snapshot, query, matches)
         return _answer(snapshot, matches, encoded, stored)
@@ -90,9 +86,13 @@ class DirectLog:
             await searches.store(session, [search])
 
 
-def make_service(catalog: Catalog, encoder: Encoder, home: Path, secret: Secret) -> SearchService:
-    """A service that stores each search before it answers."""
-    return SearchService(catalog, encoder, Searcher(catalog, encoder.recipe, home), DirectLog(catalog), secret)
+def make_service(
+    catalog: Catalog, load: Callable[[str | None], Encoder], home: Path, secret: Secret, log: SearchLog | None = None
+) -> SearchService:
+    """A service over encoders by name; without a log it stores each search before it answers."""
+    engines = Engines(catalog, home, load)
+    known = KnownCollections(catalog), KnownImages(catalog)
+    return SearchService(engines, *known, log or DirectLog(catalog), secret)
 
 
 def _refuse_unsupported(query: Query) -> None:
@@ -120,11 +120,13 @@ def _match(view: ImageView, score: float, query: str) -> Match:
     )
 
 
-def _answer(snapshot: Snapshot, matches: tuple[Match, ...], encoded: Encoded, search_id: uuid.UUID | None) -> Answer:
+def _answer(
+    snapshot: Snapshot, matches: tuple[Match, ...], encoded: EncodedQuery, search_id: uuid.UUID | None
+) -> Answer:
     return Answer(
         results=matches,
         matches="some" if matches else "none",
-        query_truncated=bool(np.any(encoded.truncated)),
+        query_truncated=encoded.truncated,
         release=str(snapshot.release.id) if snapshot.release else None,
         search_id=search_id,
     )

@@ -48,8 +48,9 @@ def wait_until_ready(process: "subprocess.Popen[str]", url: str, said: list[str]
     while time.monotonic() < until:
         assert process.poll() is None, "".join(said)
         try:
-            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200 and "token=" in "".join(said):
                 return
+            time.sleep(0.1)
         except httpx.HTTPError:
             time.sleep(0.3)
     raise AssertionError("".join(said))

@@ -1,0 +1,80 @@
+"""The encoders that a server has open, one for each name that its collections use, each with its searcher."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.encoder import Encoder
+from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder
+from indexer.searcher import Searcher
+from scenes.catalog.engine import Catalog
+from scenes.errors import Overloaded
+
+MOST = 4
+_WARM = "a first query, so that the next one is quick"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What turns a query into the rows of a collection."""
+
+    encoder: QueryEncoder
+    searcher: Searcher
+
+
+class Engines:
+    """Loads each encoder when a collection first needs it, at most `MOST` of them."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        home: Path,
+        load: Callable[[str | None], Encoder],
+        *,
+        batch_seen: Callable[[int], None] = lambda _n: None,
+        cache_hit: Callable[[bool], None] = lambda _hit: None,
+    ) -> None:
+        self._catalog = catalog
+        self._home = home
+        self._load = load
+        self._batch_seen = batch_seen
+        self._cache_hit = cache_hit
+        self._opened: dict[str | None, Engine] = {}
+        self._batchers: list[MicroBatcher] = []
+        self._opening = asyncio.Lock()
+
+    async def of(self, name: str | None) -> Engine:
+        """The engine of an encoder, warm. Raises as the encoder's loading does, and `Overloaded`."""
+        known = self._opened.get(name)
+        if known is not None:
+            return known
+        async with self._opening:
+            if name not in self._opened:
+                self._opened[name] = await self._open(name)
+            return self._opened[name]
+
+    @property
+    def waiting(self) -> int:
+        """How many queries wait to be embedded."""
+        return sum(batcher.waiting for batcher in self._batchers)
+
+    def close(self) -> None:
+        for batcher in self._batchers:
+            batcher.close()
+
+    async def _open(self, name: str | None) -> Engine:
+        if len(self._opened) >= MOST:
+            raise Overloaded(
+                "encoders_full",
+                f"this server has {MOST} encoders open already",
+                retry_after_s=60.0,
+                fix="let another server answer the collections with other encoders",
+            )
+        encoder = await asyncio.to_thread(self._load, name)
+        batcher = MicroBatcher(encoder, runners=os.cpu_count() or 1, seen=self._batch_seen)
+        self._batchers.append(batcher)
+        await batcher.encode(_WARM, remember=False)
+        searcher = Searcher(self._catalog, encoder.recipe, self._home)
+        return Engine(RememberingEncoder(batcher, hit=self._cache_hit), searcher)

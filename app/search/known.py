@@ -1,0 +1,87 @@
+"""What the catalog said a moment ago: collections for a quarter of a second, images until their collection changes.
+
+This is the server's freshness bound: a change that another process committed is seen `FRESH` later at the latest.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from scenes.catalog import collections, images
+from scenes.catalog.collections import CollectionRow
+from scenes.catalog.engine import Catalog
+from scenes.catalog.images import ImageView
+
+FRESH = timedelta(milliseconds=250)
+_MOST_COLLECTIONS = 1_000
+_MOST_VIEWS = 10_000
+
+
+class KnownCollections:
+    """Collections by name, asked again when older than `FRESH`; one question at a time for each."""
+
+    def __init__(self, catalog: Catalog, fresh: timedelta = FRESH) -> None:
+        self._catalog = catalog
+        self._fresh_s = fresh.total_seconds()
+        self._rows: dict[str, tuple[float, CollectionRow]] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
+
+    async def get(self, name: str) -> CollectionRow:
+        """Raises `NotFound` (`collection_unknown`)."""
+        return self._fresh(name) or await self._ask(name)
+
+    def forget(self, name: str) -> None:
+        """Ask anew: this process changed it."""
+        self._rows.pop(name, None)
+
+    async def _ask(self, name: str) -> CollectionRow:
+        async with self._asking.setdefault(name, asyncio.Lock()):
+            try:
+                return self._fresh(name) or await self._read(name)
+            finally:
+                self._asking.pop(name, None)
+
+    async def _read(self, name: str) -> CollectionRow:
+        asked = time.monotonic()
+        self._rows.pop(name, None)
+        async with self._catalog.reading() as session:
+            row = await collections.get(session, name)
+        if len(self._rows) >= _MOST_COLLECTIONS:
+            self._rows.clear()
+        self._rows[name] = (asked, row)
+        return row
+
+    def _fresh(self, name: str) -> CollectionRow | None:
+        asked, row = self._rows.get(name, (0.0, None))
+        return row if row is not None and time.monotonic() - asked < self._fresh_s else None
+
+
+class KnownImages:
+    """Images by row, as they were at their collection's newest known generation."""
+
+    def __init__(self, catalog: Catalog, most: int = _MOST_VIEWS) -> None:
+        self._catalog = catalog
+        self._most = most
+        self._views: dict[int, tuple[int, dict[int, ImageView]]] = {}
+
+    async def by_rows(self, collection: CollectionRow, rows: Sequence[int]) -> dict[int, ImageView]:
+        """The images of these rows that are still there."""
+        known = self._of(collection)
+        found = {row: known[row] for row in rows if row in known}
+        missing = [row for row in rows if row not in found]
+        if missing:
+            async with self._catalog.reading() as session:
+                read = await images.by_rows(session, collection.id, missing)
+            if len(known) + len(read) > self._most:
+                known.clear()
+            known |= read
+            found |= read
+        return found
+
+    def _of(self, collection: CollectionRow) -> dict[int, ImageView]:
+        generation, views = self._views.get(collection.id, (-1, {}))
+        if generation < collection.generation:
+            views = {}
+            self._views[collection.id] = (collection.generation, views)
+        return views

@@ -1,0 +1,93 @@
+"""Stored searches on their way to Postgres: written in batches, beside the answers, in a bounded queue.
+
+An answer does not wait for its own storing. What was answered is in Postgres within `LONGEST` while Postgres answers,
+is written at a graceful end, and is kept and tried again while Postgres is away; only a process that is killed loses
+what it answered in the last moments. A full queue refuses searches: nothing is dropped silently.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+from scenes.catalog import searches
+from scenes.catalog.engine import Catalog
+from scenes.catalog.searches import StoredSearch
+from scenes.errors import Overloaded, WordsightError
+
+LONGEST = timedelta(milliseconds=100)
+MOST_WAITING = 20_000
+_BATCH = 500
+_AGAIN_S = 1.0
+_DRAIN_S = 8.0
+
+
+class BatchLog:
+    """Writes what was put, a batch at a time; made by `batching`."""
+
+    def __init__(self, catalog: Catalog, most: int = MOST_WAITING) -> None:
+        self._catalog = catalog
+        self._most = most
+        self._waiting: deque[StoredSearch] = deque()
+        self._writing = asyncio.Lock()
+        self._some = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def put(self, search: StoredSearch) -> None:
+        """Raises `Overloaded` (`search_log_full`) where Postgres has been away for too many searches."""
+        if len(self._waiting) >= self._most:
+            raise Overloaded("search_log_full", "searches can't be stored fast enough", retry_after_s=5.0)
+        self._waiting.append(search)
+        self._some.set()
+
+    async def flush_for(self, search_id: UUID) -> None:
+        """Write what is waiting where this search is part of it, so that it can be read at once."""
+        if any(search.id == search_id for search in self._waiting):
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write all that is waiting. Raises `EnvironmentMissing`; what was not written stays."""
+        async with self._writing:
+            while self._waiting:
+                await self._write([self._waiting[i] for i in range(min(_BATCH, len(self._waiting)))])
+
+    async def _write(self, batch: list[StoredSearch]) -> None:
+        async with self._catalog.writing() as session:
+            await searches.store(session, batch)
+        for _ in batch:
+            self._waiting.popleft()
+
+    async def keep_writing(self) -> None:
+        """Write until cancelled: the first at once, what follows in batches."""
+        earliest = 0.0
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(max(0.0, earliest - time.monotonic()))
+            self._some.clear()
+            earliest = time.monotonic() + LONGEST.total_seconds() / 2
+            try:
+                await self.flush()
+            except WordsightError:
+                await asyncio.sleep(_AGAIN_S)
+                self._some.set()
+
+
+@contextlib.asynccontextmanager
+async def batching(catalog: Catalog) -> AsyncIterator[BatchLog]:
+    """A log that writes beside the block and, at its end, what is left."""
+    log = BatchLog(catalog)
+    task = asyncio.create_task(log.keep_writing())
+    try:
+        yield log
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(_DRAIN_S):
+            await log.flush()

@@ -1,0 +1,86 @@
+"""Micro-batches: all get their own vector, batches form under load, the queue is bounded, a failure is told."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from indexer.encoder import Encoded
+from indexer.microbatch import MAX_BATCH, MicroBatcher, RememberingEncoder
+from scenes.errors import Overloaded
+from tests.indexer.letters import BagOfLetters
+
+
+class Held(BagOfLetters):
+    """Waits until it is let go, and notes each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.batches: list[int] = []
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        self.batches.append(len(texts))
+        self.go.wait(10)
+        if "fail" in texts:
+            raise ValueError("no")
+        return super().encode_queries(texts)
+
+
+async def start(batcher: MicroBatcher, texts: Sequence[str]) -> "list[asyncio.Task[object]]":
+    tasks: list[asyncio.Task[object]] = [asyncio.create_task(batcher.encode(t, remember=False)) for t in texts]
+    await asyncio.sleep(0.05)
+    return tasks
+
+
+async def test_what_gathers_while_the_runner_is_busy_shares_a_batch() -> None:
+    encoder, texts = Held(), [f"text {chr(97 + i % 26)}" for i in range(1 + MAX_BATCH + 3)]
+    batcher = MicroBatcher(encoder, runners=1)
+    first = await start(batcher, texts[:1])
+    rest = await start(batcher, texts[1:])
+    encoder.go.set()
+    found = await asyncio.gather(*first, *rest)
+    batcher.close()
+    assert encoder.batches == [1, MAX_BATCH, 3]
+    expected = BagOfLetters().encode_queries(texts).vectors
+    assert np.array_equal(np.stack([one.vector for one in found]), expected)
+
+
+async def test_a_full_queue_refuses_and_a_cancelled_request_takes_no_place_in_a_batch() -> None:
+    encoder = Held()
+    batcher = MicroBatcher(encoder, runners=1, waiting=2)
+    tasks = await start(batcher, ["a", "b", "c"])
+    with pytest.raises(Overloaded):
+        await batcher.encode("d", remember=False)
+    tasks[1].cancel()
+    encoder.go.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    batcher.close()
+    assert encoder.batches == [1, 1]
+
+
+async def test_a_failed_batch_fails_its_own_requests_only() -> None:
+    encoder = Held()
+    batcher = MicroBatcher(encoder, runners=1)
+    tasks = [*await start(batcher, ["fail"]), *await start(batcher, ["fine"])]
+    encoder.go.set()
+    failed, fine = await asyncio.gather(*tasks, return_exceptions=True)
+    batcher.close()
+    assert isinstance(failed, ValueError)
+    assert not isinstance(fine, BaseException)
+
+
+async def test_vectors_are_remembered_only_where_allowed() -> None:
+    encoder, hits = Held(), []
+    encoder.go.set()
+    batcher = MicroBatcher(encoder, runners=1)
+    remembering = RememberingEncoder(batcher, size=2, hit=hits.append)
+    for query in ("a", "a", "b", "c", "a"):
+        await remembering.encode(query, remember=True)
+    assert hits == [False, True, False, False, False]
+    await remembering.encode("a", remember=False)
+    batcher.close()
+    assert len(encoder.batches) == 5
+    assert {len(name) for name in remembering._known} == {32}

@@ -1,0 +1,72 @@
+"""The export serves the vectors of the model it came from, under the same recipe, without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.encoder_files import find_encoder
+from indexer.onnx_encoder import MODEL, batches, normalised
+from indexer.onnx_export import AGREEMENT, agreement
+from indexer.sentence_encoder import SentenceEncoder
+from indexer.serving_encoder import ensure_export, load_encoder
+from indexer.tokenising import Tokenised
+from scenes.errors import Corrupt
+
+TEXTS = ["a cat", "Two dogs, one brown.", "", "ein Hünd im Schnee 雪", "a long street with shops " * 80]
+
+
+@pytest.mark.encoder
+def test_a_calibrated_folder_is_exported_once_and_agrees_with_torch(home: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(find_encoder(None).source)
+    next(iter(model.parameters())).data.mul_(1.01)
+    model.prompts = {"query": "look for: ", "document": "scene: "}
+    model.max_seq_length = 64
+    model.save(str(tmp_path / "calibrated"))
+    name = str(tmp_path / "calibrated")
+    torch_encoder, encoder = SentenceEncoder.load(name), load_encoder(name, home)
+    assert encoder.recipe.fingerprint() == torch_encoder.recipe.fingerprint()
+    assert encoder.recipe.query_prompt == "look for: "
+    assert agreement(encoder, torch_encoder) >= AGREEMENT
+    ours, theirs = encoder.encode_documents(TEXTS), torch_encoder.encode_documents(TEXTS)
+    assert ours.truncated.tolist() == theirs.truncated.tolist() == [False, False, False, False, True]
+    assert np.sum(ours.vectors * theirs.vectors, axis=1).min() >= AGREEMENT
+    folder = ensure_export(find_encoder(name), home)
+    with (folder / MODEL).open("r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"\x01\x02")
+    with pytest.raises(Corrupt):
+        load_encoder(name, home)
+
+
+@pytest.mark.encoder
+def test_serving_needs_no_torch(home: Path) -> None:
+    ensure_export(find_encoder(None), home)
+    code = (
+        "import sys, pathlib; from indexer.serving_encoder import load_encoder\n"
+        f"encoded = load_encoder(None, pathlib.Path({str(home)!r})).encode_queries(['a cat'])\n"
+        "print(encoded.vectors.shape, [name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "(1, 384) []"
+
+
+@given(st.lists(st.integers(1, 300), max_size=120))
+def test_batches_hold_every_text_once_and_stay_bounded(lengths: list[int]) -> None:
+    tokenised = Tokenised([[1] * length for length in lengths], np.zeros(len(lengths), np.bool_))
+    found = list(batches(tokenised))
+    assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
+    for batch in found:
+        tokens = tokenised.batch(batch, 0)
+        assert len(batch) == 1 or (len(batch) <= 32 and tokens.ids.size <= 4_096)
+        assert tokens.mask.sum() == sum(lengths[row] for row in batch)
+
+
+def test_a_zero_vector_stays_finite() -> None:
+    assert np.isfinite(normalised(np.zeros((1, 4), np.float32))).all()
