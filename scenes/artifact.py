@@ -76,8 +76,11 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
 
 
 def verify_folder(folder: Path, kind: str) -> Manifest:
-    """The manifest of a folder whose every file has the stated size and SHA-256. Raises `Corrupt`."""
+    """The manifest of a folder that holds just the files it names, each of its size and SHA-256. Raises `Corrupt`."""
     manifest = read_manifest(folder, kind)
+    strays = {path.relative_to(folder).as_posix() for path in _files(folder)} - manifest.sha256.keys() - {MANIFEST}
+    if strays:
+        raise Corrupt("artifact_corrupt", f"{folder} holds {min(strays)!r}, which its manifest does not name")
     for name, digest in manifest.sha256.items():
         if not _is_intact(folder / name, manifest.bytes[name], digest):
             raise Corrupt("artifact_corrupt", f"{folder / name} is missing or altered", fix="build it again")
@@ -95,7 +98,7 @@ def _is_intact(path: Path, size: int, digest: str) -> bool:
 
 
 def _seal(folder: Path, kind: str, facts: Mapping[str, Any]) -> Manifest:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = _files(folder)
     for path in files:
         _sync_file(path)
     names = {path: path.relative_to(folder).as_posix() for path in files}
@@ -107,6 +110,10 @@ def _seal(folder: Path, kind: str, facts: Mapping[str, Any]) -> Manifest:
     )
     write_file(folder / MANIFEST, json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True).encode())
     return manifest
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _beside(path: Path) -> Path:
