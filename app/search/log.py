@@ -1,8 +1,9 @@
 """Stored searches on their way to Postgres: written in batches, beside the answers, in a bounded queue.
 
-An answer does not wait for its own storing. What was answered is in Postgres within `LONGEST` while Postgres answers,
-is written at a graceful end, and is kept and tried again while Postgres is away; only a process that is killed loses
-what it answered in the last moments. A full queue refuses searches: nothing is dropped silently.
+A search after a quiet moment is stored before it is answered. Under load answers do not wait: what was answered begins
+to be written within `PAUSE` while Postgres answers, is written at a graceful end, and is kept and tried again while
+Postgres is away; only a process that is killed loses what it answered in the last moments. A full queue refuses
+searches: nothing is dropped silently.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ from scenes.catalog.engine import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import Overloaded, WordsightError
 
-LONGEST = timedelta(milliseconds=100)
+PAUSE = timedelta(milliseconds=25)
+"""Between two batches."""
 MOST_WAITING = 20_000
 _BATCH = 500
 _AGAIN_S = 1.0
@@ -34,6 +36,7 @@ class BatchLog:
         self._waiting: deque[StoredSearch] = deque()
         self._writing = asyncio.Lock()
         self._some = asyncio.Event()
+        self._next = 0.0
 
     @property
     def waiting(self) -> int:
@@ -44,7 +47,10 @@ class BatchLog:
         if len(self._waiting) >= self._most:
             raise Overloaded("search_log_full", "searches can't be stored fast enough", retry_after_s=5.0)
         self._waiting.append(search)
-        self._some.set()
+        if self._writing.locked() or time.monotonic() < self._next:
+            self._some.set()
+        else:
+            await self._flush_or_later()
 
     async def flush_for(self, search_id: UUID) -> None:
         """Write what is waiting where this search is part of it, so that it can be read at once."""
@@ -64,18 +70,20 @@ class BatchLog:
             self._waiting.popleft()
 
     async def keep_writing(self) -> None:
-        """Write until cancelled: the first at once, what follows in batches."""
-        earliest = 0.0
+        """Write what is waiting, batch after batch, until cancelled."""
         while True:
             await self._some.wait()
-            await asyncio.sleep(max(0.0, earliest - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._next - time.monotonic()))
             self._some.clear()
-            earliest = time.monotonic() + LONGEST.total_seconds() / 2
-            try:
-                await self.flush()
-            except WordsightError:
-                await asyncio.sleep(_AGAIN_S)
-                self._some.set()
+            await self._flush_or_later()
+
+    async def _flush_or_later(self) -> None:
+        self._next = time.monotonic() + PAUSE.total_seconds()
+        try:
+            await self.flush()
+        except WordsightError:
+            self._next = time.monotonic() + _AGAIN_S
+            self._some.set()
 
 
 @contextlib.asynccontextmanager
