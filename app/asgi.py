@@ -42,7 +42,8 @@ async def _state(catalog: Catalog, config: Settings) -> AsyncIterator[State]:
         service = make_service(catalog, load, config.home, secret, log)
         try:
             await service.engines.of(None)
-            yield State(catalog, service, log, KeyCache(Keys(catalog, secret)), secret)
+            async with service.engines.following():
+                yield State(catalog, service, log, KeyCache(Keys(catalog, secret)), secret)
         finally:
             service.engines.close()
 

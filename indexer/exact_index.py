@@ -1,64 +1,72 @@
-"""NumPy brute force: the reference every other index is held against."""
+"""NumPy brute force over exact vectors: the reference every other index is held against, and what small ones use."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.encoder import Vectors
+from indexer.scoring import best, contenders, exact_scores
 from indexer.vector_index import Hits, Ids
+from indexer.vector_store import VectorStore
+from scenes.recipe import IndexRecipe
 
-_CELLS = 4_000_000
+_FEW = 8
+"""Where fewer than one in this many vectors are allowed, they are gathered instead of scanning all."""
 
 
 class ExactIndex:
-    """All inner products, computed. `vectors` float32 (n, dim), unit rows; `ids` int64 (n,), unique."""
+    """All inner products, computed."""
 
-    def __init__(self, vectors: Vectors, ids: Ids) -> None:
-        order = np.argsort(ids, kind="stable")
-        self._vectors = np.ascontiguousarray(vectors[order], dtype=np.float32)
-        self._ids = ids[order].astype(np.int64)
+    def __init__(self, store: VectorStore) -> None:
+        self._store = store
+
+    @classmethod
+    def of(cls, vectors: Vectors, ids: Ids) -> "ExactIndex":
+        """Over `vectors` float32 (n, dim), unit rows, and `ids` int64 (n,), unique."""
+        return cls(VectorStore.of(vectors, ids))
 
     @property
     def count(self) -> int:
-        return len(self._ids)
+        return len(self._store.ids)
 
     @property
     def dimensions(self) -> int:
-        return int(self._vectors.shape[1])
+        return self._store.dimensions
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> list[Hits]:
-        keep = slice(None) if allowed is None else np.flatnonzero(np.isin(self._ids, allowed))
-        vectors, ids = self._vectors[keep], self._ids[keep]
-        return [hits for part in _parts(queries, len(ids)) for hits in _best(part @ vectors.T, ids, k)]
+        if allowed is None:
+            return [self._scanned(query, k, None) for query in queries]
+        places = self._store.places(allowed)
+        places = places[places >= 0]
+        if len(places) * _FEW < self.count:
+            vectors, ids = self._store.vectors[places], self._store.ids[places]
+            return [best(ids, exact_scores(vectors, query), k) for query in queries]
+        outside = np.ones(self.count, np.bool_)
+        outside[places] = False
+        return [self._scanned(query, k, outside) for query in queries]
+
+    def vectors(self, ids: Ids) -> Vectors:
+        return self._store.take(ids)
 
     def save(self, folder: Path) -> None:
-        np.save(folder / "vectors.npy", self._vectors)
-        np.save(folder / "ids.npy", self._ids)
-        (folder / "index.json").write_text(json.dumps({"kind": "exact"}))
+        self._store.save(folder)
+
+    @property
+    def recipe(self) -> IndexRecipe:
+        """What was built and how it searches."""
+        return IndexRecipe(kind="exact")
+
+    def save_lists(self, folder: Path) -> None:
+        """Write all but the exact vectors, where those lie in the folder already: nothing."""
 
     @classmethod
     def load(cls, folder: Path) -> "ExactIndex":
-        return cls(np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "ids.npy"))
+        """Raises `Corrupt` (`index_unreadable`)."""
+        return cls(VectorStore.open(folder))
 
-
-def _parts(queries: Vectors, rows: int) -> Iterator[Vectors]:
-    step = max(1, _CELLS // max(rows, 1))
-    for start in range(0, len(queries), step):
-        yield queries[start : start + step]
-
-
-def _best(scores: NDArray[np.float32], ids: Ids, k: int) -> Iterator[Hits]:
-    for row in scores:
-        order = np.lexsort((ids, -row))[:k] if len(row) <= k else _top(row, ids, k)
-        yield Hits(ids[order], row[order])
-
-
-def _top(row: NDArray[np.float32], ids: Ids, k: int) -> NDArray[np.intp]:
-    """The k best of more than k, ties by ascending id: everything at least as good as the k-th best, sorted."""
-    least = np.partition(row, len(row) - k)[len(row) - k]
-    candidates = np.flatnonzero(row >= least)
-    order: NDArray[np.intp] = candidates[np.lexsort((ids[candidates], -row[candidates]))][:k]
-    return order
+    def _scanned(self, query: Vectors, k: int, outside: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None") -> Hits:
+        rough = self._store.vectors @ query
+        if outside is not None:
+            rough[outside] = -np.inf
+        places = contenders(rough, k)
+        return best(self._store.ids[places], exact_scores(self._store.vectors[places], query), k)

@@ -3,152 +3,164 @@
 import asyncio
 import shutil
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
 from indexer.faiss_index import FaissIndex
-from indexer.vector_index import Ids, VectorIndex
+from indexer.gathering import Gathered, gather
+from indexer.measuring import finding_itself, recall, sample, stand_ins, truth
+from indexer.tuning import PROMISED_RECALL, make, plan
+from indexer.vector_store import VectorStore
 from scenes.artifact import MANIFEST, Manifest, file_sha256, verify_folder, write_folder
-from scenes.catalog import collections, embeddings, releases
+from scenes.catalog import collections, releases
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.catalog.releases import Release
-from scenes.errors import Corrupt
+from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.recipe import EncoderRecipe, IndexRecipe
 
 KIND = "index-release"
-PROMISED_RECALL = 0.99
 _SAMPLE = 200
 _SEED = 20_260_101
-_ROUNDING = 1e-4
+_TOP = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a release is built from: vector ids int64 (n × views,), vectors float32 (n × views, dim)."""
-
-    ids: Ids
-    vectors: Vectors
-    rows: int
-    generation: int
-
-
-async def build(catalog: Catalog, collection: CollectionRow, encoder: EncoderRecipe, home: Path) -> Release:
+async def build(
+    catalog: Catalog, collection: CollectionRow, encoder: EncoderRecipe, home: Path, kind: IndexRecipe | None = None
+) -> Release:
     """Build, verify and flip a release of all vectors that the collection has under an encoder recipe.
 
-    Raises `Corrupt` (`release_unfit`) where the index does not hold what it promises; the active one stays then.
+    The kind of index is chosen by their number, unless given. Raises `Corrupt` (`release_unfit`) where the index does
+    not hold what it promises, `EnvironmentMissing` (`release_unwritable`) where the disk is full or closed; the
+    active release stays then.
     """
     async with catalog.writing() as turn:
         await collections.hold_for_build(turn, collection.id)
-        return await _build(catalog, collection, encoder, home)
+        with _told_plainly(home):
+            return await _build(catalog, collection, encoder, home, kind)
 
 
-async def _build(catalog: Catalog, collection: CollectionRow, encoder: EncoderRecipe, home: Path) -> Release:
-    material = await gather(catalog, collection.id, encoder)
-    recipe = IndexRecipe(kind="exact")
+async def _build(
+    catalog: Catalog, collection: CollectionRow, encoder: EncoderRecipe, home: Path, kind: IndexRecipe | None
+) -> Release:
     release_id = uuid.uuid4()
-    folder = f"{collection.id}/{release_id}"
-    manifest = await asyncio.to_thread(_write, releases_folder(home) / folder, material, recipe, encoder)
+    folder = releases_folder(home) / str(collection.id) / str(release_id)
+    with _beside(folder) as gathering:
+        gathered = await gather(catalog, collection.id, encoder, gathering)
+        recipe, manifest = await asyncio.to_thread(_write, folder, gathering, gathered, encoder, kind)
     release = Release(
         id=release_id,
         collection_id=collection.id,
         encoder=encoder.fingerprint(),
         index_recipe=recipe,
-        generation=material.generation,
-        rows=material.rows,
-        folder=folder,
-        manifest_sha256=file_sha256(releases_folder(home) / folder / MANIFEST),
+        generation=gathered.generation,
+        rows=gathered.rows,
+        folder=f"{collection.id}/{release_id}",
+        manifest_sha256=file_sha256(folder / MANIFEST),
         recall_at_10=manifest.facts["recall_at_10"],
         created_at=datetime.now(UTC),
     )
     async with catalog.writing() as session:
         await releases.add(session, release)
         await releases.flip(session, collection.id, release_id)
-        await collections.notify(session, collection.id, material.generation)
+        await collections.notify(session, collection.id, gathered.generation)
     await prune(catalog, collection.id, home)
     return release
 
 
-async def gather(catalog: Catalog, collection_id: int, encoder: EncoderRecipe) -> Material:
-    """All vectors of a collection. What changes while they are read is above `generation`: the delta has it."""
-    ids, vectors, rows = [], [], 0
-    async with catalog.reading() as session:
-        generation = await collections.generation(session, collection_id)
-        async for batch in embeddings.stream(session, collection_id, encoder.fingerprint(), encoder.dimensions):
-            ids.append(vector_ids(batch.rows, encoder.views))
-            vectors.append(batch.vectors.reshape(-1, encoder.dimensions))
-            rows += len(batch.rows)
-    empty = np.empty((0, encoder.dimensions), np.float32)
-    return Material(np.concatenate([*ids, np.empty(0, np.int64)]), np.concatenate([*vectors, empty]), rows, generation)
-
-
-def vector_ids(rows: NDArray[np.int64], views: int) -> Ids:
-    """Ids of all views of images, int64 (n × views,): row × views + view."""
-    ids: Ids = (rows[:, None] * views + np.arange(views)).reshape(-1)
-    return ids
-
-
-def open_release(release: Release, home: Path) -> FaissIndex:
+def open_release(release: Release, home: Path) -> ExactIndex | FaissIndex:
     """The index of a release, its files verified first. Raises `Corrupt`."""
     folder = releases_folder(home) / release.folder
     verify_folder(folder, KIND)
     if file_sha256(folder / MANIFEST) != release.manifest_sha256:
         raise Corrupt("release_foreign", f"{folder} is not the release that the catalog names", fix="index build")
-    return FaissIndex.load(folder)
+    kind = ExactIndex if release.index_recipe.kind == "exact" else FaissIndex
+    return kind.load(folder)
 
 
-async def prune(catalog: Catalog, collection_id: int, home: Path) -> None:
-    """Remove the folders of all releases but the active and the previous one."""
+async def prune(catalog: Catalog, collection_id: int, home: Path) -> list[str]:
+    """Remove the folders of all releases but the active and the previous one; returns their names.
+
+    Only a builder whose turn it is may do this: what another one builds would go too.
+    """
     async with catalog.reading() as session:
         row = await collections.by_id(session, collection_id)
     kept = {str(release) for release in (row.active_release, row.previous_release) if release}
     parent = releases_folder(home) / str(collection_id)
-    for folder in [path for path in parent.iterdir() if path.name not in kept] if parent.is_dir() else []:
+    strays = [path for path in parent.iterdir() if path.name not in kept] if parent.is_dir() else []
+    for folder in strays:
         await asyncio.to_thread(shutil.rmtree, folder, True)
+    return [path.name for path in strays]
 
 
 def releases_folder(home: Path) -> Path:
     return home / "releases"
 
 
-def _write(folder: Path, material: Material, recipe: IndexRecipe, encoder: EncoderRecipe) -> Manifest:
-    index = FaissIndex.build(material.vectors, material.ids, recipe)
-    facts = _verified(index, material, encoder)
-    return write_folder(folder, KIND, facts, index.save)
+def _write(
+    folder: Path, gathering: Path, gathered: Gathered, encoder: EncoderRecipe, kind: IndexRecipe | None
+) -> tuple[IndexRecipe, Manifest]:
+    facts: dict[str, Any] = {}
+    recipe = kind or plan(gathered.rows * encoder.views)
+
+    def fill(beside: Path) -> None:
+        nonlocal recipe
+        for file in gathering.iterdir():
+            file.rename(beside / file.name)
+        store = VectorStore.open(beside)
+        index = make(store, recipe)
+        recipe = index.recipe
+        index.save_lists(beside)
+        facts.update(_verified(index, store, gathered, encoder) | {"index": recipe.model_dump()})
+
+    manifest = write_folder(folder, KIND, facts, fill)
+    return recipe, manifest
 
 
-def _verified(index: FaissIndex, material: Material, encoder: EncoderRecipe) -> dict[str, Any]:
-    recall, itself = _measured(index, material)
-    fits = index.count == len(material.ids) and index.dimensions == encoder.dimensions
-    if not fits or (recall is not None and (recall < PROMISED_RECALL or itself < PROMISED_RECALL)):
-        raise Corrupt("release_unfit", f"the built index holds {index.count} vectors at recall@10 {recall}")
+def _verified(
+    index: ExactIndex | FaissIndex, store: VectorStore, gathered: Gathered, encoder: EncoderRecipe
+) -> dict[str, Any]:
+    chosen = sample(store, _SAMPLE, _SEED)
+    queries = stand_ins(chosen, _SEED)
+    found = recall(index, queries, truth(store, queries, _TOP), _TOP)
+    itself = finding_itself(index, chosen)
+    fits = index.count == gathered.rows * encoder.views and index.dimensions == encoder.dimensions
+    if not fits or itself < PROMISED_RECALL or (found is not None and found < PROMISED_RECALL):
+        raise Corrupt("release_unfit", f"the built index holds {index.count} vectors at recall@10 {found}")
     return {
-        "rows": material.rows,
+        "rows": gathered.rows,
         "vectors": index.count,
         "dimensions": index.dimensions,
         "views": encoder.views,
         "encoder": encoder.fingerprint(),
-        "generation": material.generation,
-        "recall_at_10": recall,
+        "generation": gathered.generation,
+        "recall_at_10": found,
         "self_retrieval": itself,
     }
 
 
-def _measured(index: VectorIndex, material: Material) -> tuple[float | None, float]:
-    """Recall@10 against exact search and the share of vectors that find themselves, over a seeded sample."""
-    if not len(material.ids):
-        return None, 1.0
-    chosen = np.random.default_rng(_SEED).permutation(len(material.ids))[:_SAMPLE]
-    queries = material.vectors[chosen]
-    exact = ExactIndex(material.vectors, material.ids).search(queries, 10)
-    found = index.search(queries, 10)
-    good = [int(np.sum(f.scores >= e.scores[-1] - _ROUNDING)) for e, f in zip(exact, found, strict=True)]
-    itself = [hits.scores[0] >= float(query @ query) - _ROUNDING for hits, query in zip(found, queries, strict=True)]
-    return sum(good) / sum(len(e.ids) for e in exact), float(np.mean(itself))
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A folder for what is gathered, gone again at the end; what a kill leaves is pruned by the next build."""
+    gathering = folder.with_name(f".{folder.name}.gathering")
+    gathering.mkdir(parents=True)
+    try:
+        yield gathering
+    finally:
+        shutil.rmtree(gathering, ignore_errors=True)
+
+
+@contextmanager
+def _told_plainly(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentMissing(
+            "release_unwritable",
+            f"no release could be written below {releases_folder(home)}: {error.strerror or error}",
+            fix="make room, or set WORDSIGHT_HOME to a larger disk; the active release still answers",
+        ) from error

@@ -1,120 +1,140 @@
-"""Search one collection: its active release, the exact delta beside it, and nothing that was deleted.
+"""The newest snapshot of every collection that is searched.
 
-A snapshot is immutable; a search takes the newest one and keeps it, so that a flip never disturbs a running search.
+A search takes the newest snapshot and keeps it, so that a flip never disturbs a running search. Where the searcher
+follows the catalog, snapshots are made in the background, and a request waits at most its patience for one.
 """
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-
-from indexer.encoder import Vectors
-from indexer.exact_index import ExactIndex
-from indexer.release import open_release, vector_ids
-from indexer.vector_index import Hits, VectorIndex
-from scenes.catalog import embeddings, releases
+from indexer.loading import Loader
+from indexer.snapshot import Found, Snapshot
+from scenes.catalog import collections
+from scenes.catalog.changes import wakes
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
-from scenes.catalog.releases import Release
+from scenes.errors import NotFound, WordsightError
 from scenes.recipe import EncoderRecipe
 
+__all__ = ["Found", "Searcher", "Snapshot"]
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Images of one query, best first: `rows` int64 (m,), `scores` float32 (m,), the best over an image's views."""
+POLL = timedelta(milliseconds=500)
+"""A follower looks at least this often, also where no notification comes."""
+PATIENCE = timedelta(milliseconds=50)
+"""How long a request of a following searcher waits for the newest snapshot before it takes the one at hand."""
+_PAUSE_S = 0.02
+_log = logging.getLogger(__name__)
 
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything that answers at one moment: `hidden` are rows whose release vectors are out of date."""
-
-    collection_id: int
-    generation: int
-    active_release: UUID | None
-    release: Release | None
-    index: VectorIndex | None
-    delta: ExactIndex
-    hidden: frozenset[int]
-    views: int
-
-    def search(self, query: Vectors, k: int, allowed: NDArray[np.int64] | None = None) -> Found:
-        """The k best images for one query, float32 (dim,); with `allowed` (sorted rows) only among those."""
-        ids = None if allowed is None else vector_ids(allowed, self.views)
-        fresh = self.delta.search(query[None, :], k * self.views, ids)[0]
-        best = self._by_row(fresh, frozenset())
-        if self.index is not None:
-            wanted = (k + len(self.hidden)) * self.views
-            best |= self._by_row(self.index.search(query[None, :], wanted, ids)[0], self.hidden)
-        ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:k]
-        rows = np.array([row for row, _ in ranked], dtype=np.int64)
-        return Found(rows, np.array([score for _, score in ranked], dtype=np.float32))
-
-    def _by_row(self, hits: Hits, hidden: frozenset[int]) -> dict[int, float]:
-        best: dict[int, float] = {}
-        for row, score in zip((hits.ids // self.views).tolist(), hits.scores.tolist(), strict=True):
-            if row not in hidden:
-                best[row] = max(score, best.get(row, -np.inf))
-        return best
+@dataclass(slots=True)
+class _Kept:
+    newest: Snapshot | None = None
+    flight: "asyncio.Task[Snapshot] | None" = None
 
 
 class Searcher:
-    """Keeps the newest snapshot of every collection that is searched."""
+    """Keeps and renews snapshots; at most one is being made for each collection."""
 
     def __init__(self, catalog: Catalog, encoder: EncoderRecipe, home: Path) -> None:
         self._catalog = catalog
-        self._encoder = encoder
-        self._home = home
-        self._snapshots: dict[int, Snapshot] = {}
-        self._refreshing: dict[int, asyncio.Lock] = {}
+        self._loader = Loader(catalog, encoder, home)
+        self._kept: dict[int, _Kept] = {}
+        self._patience_s: float | None = None
 
     async def snapshot(self, collection: CollectionRow) -> Snapshot:
-        """A snapshot as new as the given row of the collection. Raises `Corrupt` for a damaged release."""
-        async with self._refreshing.setdefault(collection.id, asyncio.Lock()):
-            known = self._snapshots.get(collection.id)
-            if known is None or not _is_fresh(known, collection):
-                known = await self._refresh(collection, known)
-                self._snapshots[collection.id] = known
-            return known
+        """A snapshot as new as the given row of the collection; while following, after `PATIENCE` an older one.
 
-    async def _refresh(self, collection: CollectionRow, known: Snapshot | None) -> Snapshot:
+        Raises `NotFound` (`collection_unknown`), `EnvironmentMissing`.
+        """
+        kept = self._kept.setdefault(collection.id, _Kept())
+        for _ in range(2):  # one being made may have begun before the row was read, the next one has not
+            known = kept.newest
+            if known is not None and _is_fresh(known, collection.generation, collection.active_release):
+                return known
+            flight = self._flight(kept, collection.id)
+            hurry = None if known is None else self._patience_s
+            done, _ = await asyncio.wait({flight}, timeout=hurry)
+            if known is not None and hurry is not None and (not done or flight.exception() is not None):
+                return known
+            newest = flight.result()
+        return newest
+
+    def troubles(self) -> dict[int, str]:
+        """For each collection whose active release does not answer, by its number: why."""
+        newest = [kept.newest for kept in self._kept.values()]
+        return {one.collection_id: one.trouble for one in newest if one is not None and one.trouble is not None}
+
+    @contextlib.asynccontextmanager
+    async def following(self, poll: timedelta = POLL) -> AsyncIterator[None]:
+        """Renew snapshots as their collections change, until the block ends."""
+        task = asyncio.create_task(self._follow(poll))
+        self._patience_s = PATIENCE.total_seconds()
+        try:
+            yield
+        finally:
+            self._patience_s = None
+            tasks = [task, *(kept.flight for kept in self._kept.values() if kept.flight is not None)]
+            for one in tasks:
+                one.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, poll: timedelta) -> None:
+        async with contextlib.aclosing(wakes(self._catalog, poll)) as woken:
+            async for _ in woken:
+                try:
+                    await self._catch_up()
+                except WordsightError as error:
+                    _log.warning("snapshots are not renewed: %s", error.message)
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _catch_up(self) -> None:
+        known = {number: kept for number, kept in self._kept.items() if kept.newest is not None}
+        if not known:
+            return
         async with self._catalog.reading() as session:
-            release = await releases.active(session, collection.id)
-            usable = release if release and release.encoder == self._encoder.fingerprint() else None
-            since = usable.generation if usable else 0
-            removed = await embeddings.removed_since(session, collection.id, since)
-            batches = embeddings.stream(
-                session, collection.id, self._encoder.fingerprint(), self._encoder.dimensions, above=since
-            )
-            parts = [(batch.rows, batch.vectors) async for batch in batches]
-        rows = np.concatenate([part for part, _ in parts] or [np.empty(0, np.int64)])
-        vectors = np.concatenate([part.reshape(-1, self._encoder.dimensions) for _, part in parts] or [self._nothing()])
-        return Snapshot(
-            collection_id=collection.id,
-            generation=collection.generation,
-            active_release=collection.active_release,
-            release=usable,
-            index=await self._opened(usable, known),
-            delta=ExactIndex(vectors, vector_ids(rows, self._encoder.views)),
-            hidden=frozenset(np.concatenate([rows, removed]).tolist()) if usable else frozenset(),
-            views=self._encoder.views,
-        )
+            heads = await collections.heads(session, list(known))
+        for number in known.keys() - heads.keys():
+            self._kept.pop(number)
+        flights = [
+            self._flight(known[number], number)
+            for number, head in heads.items()
+            if (newest := known[number].newest) is not None and not _is_fresh(newest, *head)
+        ]
+        if flights:
+            await asyncio.wait(flights)
 
-    async def _opened(self, release: Release | None, known: Snapshot | None) -> VectorIndex | None:
-        if release is None:
-            return None
-        if known is not None and known.release is not None and known.release.id == release.id:
-            return known.index
-        return await asyncio.to_thread(open_release, release, self._home)
+    def _flight(self, kept: _Kept, collection_id: int) -> "asyncio.Task[Snapshot]":
+        """The one that is being made, else a new one."""
+        if kept.flight is None or kept.flight.done():
+            kept.flight = asyncio.create_task(self._renew(kept, collection_id))
+            kept.flight.add_done_callback(_tell)
+        return kept.flight
 
-    def _nothing(self) -> Vectors:
-        return np.empty((0, self._encoder.dimensions), np.float32)
+    async def _renew(self, kept: _Kept, collection_id: int) -> Snapshot:
+        before = kept.newest
+        kept.newest = await self._loader.load(collection_id, before)
+        told = before.trouble if before else None
+        if kept.newest.trouble != told:
+            _log.error("collection %d: %s", collection_id, kept.newest.trouble or "its active release answers again")
+        return kept.newest
 
 
-def _is_fresh(snapshot: Snapshot, collection: CollectionRow) -> bool:
-    return snapshot.generation >= collection.generation and snapshot.active_release == collection.active_release
+def _is_fresh(snapshot: Snapshot, generation: int, active_release: UUID | None) -> bool:
+    return (
+        snapshot.generation >= generation
+        and snapshot.active_release == active_release
+        and not snapshot.may_be_retried()
+    )
+
+
+def _tell(flight: "asyncio.Task[Snapshot]") -> None:
+    """Look at how a flight ended, so that a failure that no request waited for is told once."""
+    error = None if flight.cancelled() else flight.exception()
+    if error is not None and not isinstance(error, NotFound):
+        _log.warning("a snapshot could not be made: %s", error)

@@ -21,7 +21,10 @@ class Hits:
 
 
 class VectorIndex(Protocol):
-    """An immutable index over unit vectors with caller's ids; safe for concurrent readers."""
+    """An immutable index over unit vectors with caller's ids; safe for concurrent readers.
+
+    Scores are those of `indexer.scoring.exact_scores`, also where an approximate index chose the candidates.
+    """
 
     @property
     def count(self) -> int: ...
@@ -37,6 +40,10 @@ class VectorIndex(Protocol):
         """
         ...
 
+    def vectors(self, ids: Ids) -> Vectors:
+        """The vectors of these ids, float32 (n, dim); a row of NaN for an id that is not there."""
+        ...
+
     def save(self, folder: Path) -> None:
-        """Write the index's files into an existing folder."""
+        """Write all of the index's files into an existing folder."""
         ...

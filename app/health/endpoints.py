@@ -17,6 +17,12 @@ class Health(BaseModel):
     status: str = "ok"
 
 
+class Readiness(Health):
+    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost."""
+
+    warnings: tuple[str, ...] = ()
+
+
 @router.get("/healthz")
 async def live() -> Health:
     """The process answers."""
@@ -24,7 +30,9 @@ async def live() -> Health:
 
 
 @router.get("/readyz", responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))
-async def ready(request: Request) -> Health:
+async def ready(request: Request) -> Readiness:
     """Postgres answers and the encoder is loaded: searches will be answered."""
-    await state_of(request).catalog.ping()
-    return Health()
+    state = state_of(request)
+    await state.catalog.ping()
+    troubles = state.service.engines.troubles()
+    return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in sorted(troubles.items())))

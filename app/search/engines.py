@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class Engines:
         self._opened: dict[str | None, Engine] = {}
         self._batchers: list[MicroBatcher] = []
         self._opening = asyncio.Lock()
+        self._followers: AsyncExitStack | None = None
 
     async def of(self, name: str | None) -> Engine:
         """The engine of an encoder, warm. Raises as the encoder's loading does, and `Overloaded`."""
@@ -54,6 +56,22 @@ class Engines:
             if name not in self._opened:
                 self._opened[name] = await self._open(name)
             return self._opened[name]
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Until the block ends, snapshots are renewed in the background, so that no request pays a reload."""
+        async with AsyncExitStack() as followers:
+            self._followers = followers
+            for engine in self._opened.values():
+                await followers.enter_async_context(engine.searcher.following())
+            try:
+                yield
+            finally:
+                self._followers = None
+
+    def troubles(self) -> dict[int, str]:
+        """For each collection whose active release does not answer, by its number: why."""
+        return {number: why for one in self._opened.values() for number, why in one.searcher.troubles().items()}
 
     @property
     def waiting(self) -> int:
@@ -77,4 +95,6 @@ class Engines:
         self._batchers.append(batcher)
         await batcher.encode(_WARM, remember=False)
         searcher = Searcher(self._catalog, encoder.recipe, self._home)
+        if self._followers is not None:
+            await self._followers.enter_async_context(searcher.following())
         return Engine(RememberingEncoder(batcher, hit=self._cache_hit), searcher)

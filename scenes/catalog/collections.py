@@ -1,5 +1,6 @@
 """Collections: their settings, their generation, their counts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -74,6 +75,13 @@ async def by_id(session: ReadSession, collection_id: int) -> CollectionRow:
 async def generation(session: ReadSession, collection_id: int) -> int:
     """The newest generation of a collection."""
     return (await by_id(session, collection_id)).generation
+
+
+async def heads(session: ReadSession, collection_ids: Sequence[int]) -> dict[int, tuple[int, UUID | None]]:
+    """Generation and active release of those of these collections that still exist."""
+    found = select(collections.c.id, collections.c.generation, collections.c.active_release)
+    rows = await session.execute(found.where(collections.c.id.in_(collection_ids)))
+    return {row.id: (row.generation, row.active_release) for row in rows}
 
 
 async def all_(session: ReadSession) -> list[CollectionRow]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from scenes.catalog.collections import next_generation
@@ -64,7 +64,7 @@ async def store(
 async def stream(
     session: ReadSession, collection_id: int, encoder: str, dimensions: int, *, above: int = 0, batch: int = 10_000
 ) -> AsyncIterator[Vectored]:
-    """All current images with vectors whose generation is above `above`, ordered by row, in batches."""
+    """All images with vectors whose generation is above `above`, ordered by row, in batches."""
     last = 0
     while True:
         found = _vectored(collection_id, encoder, above).where(images.c.id > last).limit(batch)
@@ -104,11 +104,20 @@ def _missing(collection_id: int, encoder: str) -> Select[Any]:
 
 
 def _vectored(collection_id: int, encoder: str, above: int) -> Select[Any]:
+    """Each image with the vectors that speak for it: its current description's, else those of the newest one that
+    has any, so that an edited image is found by its old words until the new ones are embedded."""
+    mine = (
+        select(embeddings.c.vectors)
+        .join(descriptions, descriptions.c.id == embeddings.c.description_id)
+        .where(descriptions.c.image == images.c.id, embeddings.c.encoder == encoder)
+        .order_by((descriptions.c.id == images.c.description_id).desc(), descriptions.c.id.desc())
+        .limit(1)
+        .lateral("mine")
+    )
     return (
-        select(images.c.id, embeddings.c.vectors, images.c.generation)
-        .join(embeddings, embeddings.c.description_id == images.c.description_id)
-        .where(images.c.collection_id == collection_id, embeddings.c.encoder == encoder)
-        .where(images.c.generation > above)
+        select(images.c.id, mine.c.vectors, images.c.generation)
+        .join(mine, true())
+        .where(images.c.collection_id == collection_id, images.c.generation > above)
         .order_by(images.c.id)
     )
 

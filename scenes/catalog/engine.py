@@ -74,6 +74,12 @@ class Catalog:
             yield ReadSession(connection)
 
     @asynccontextmanager
+    async def consistent(self) -> AsyncIterator[ReadSession]:
+        """Reading where all statements see the same moment. Raises `EnvironmentMissing` (`postgres_unreachable`)."""
+        async with _told_plainly(), self._engine.connect() as connection:
+            yield ReadSession(await connection.execution_options(isolation_level="REPEATABLE READ"))
+
+    @asynccontextmanager
     async def writing(self) -> AsyncIterator[WriteSession]:
         """Raises `EnvironmentMissing` (`postgres_unreachable`) where Postgres does not answer."""
         async with _told_plainly(), self._engine.begin() as connection:

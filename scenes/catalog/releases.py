@@ -64,6 +64,12 @@ async def active(session: ReadSession, collection_id: int) -> Release | None:
     return None if row is None else _as_release(row)
 
 
+async def get(session: ReadSession, release_id: UUID) -> Release | None:
+    """A release by its id, None where the catalog does not know it."""
+    row = (await session.execute(select(releases).where(releases.c.id == release_id))).one_or_none()
+    return None if row is None else _as_release(row)
+
+
 def _as_release(row: Row[tuple[object, ...]]) -> Release:
     values = {name: getattr(row, name) for name in Release.__slots__}
     return Release(**(values | {"index_recipe": IndexRecipe.model_validate(row.index_recipe)}))

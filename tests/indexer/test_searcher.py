@@ -1,51 +1,32 @@
 """Releases and the delta beside them: fresh at once, gone at once, the same as exact search."""
 
 import asyncio
+import shutil
+import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sqlalchemy import text
 
+from indexer.delta import Delta
 from indexer.embedding import embed_missing
-from indexer.refresh import refresh
+from indexer.exact_index import ExactIndex
 from indexer.release import build, open_release, releases_folder
+from indexer.scoring import exact_scores
 from indexer.searcher import Searcher
-from scenes.catalog import collections, images, publishing, releases
+from indexer.snapshot import Snapshot, vector_ids
+from indexer.vector_store import VECTORS
+from scenes.catalog import collections, images, releases
 from scenes.catalog.engine import Catalog
-from scenes.catalog.publishing import Publication
-from scenes.collection import Collection
 from scenes.description import SceneDescription
 from scenes.errors import Corrupt
 from scenes.identity import external_image_id
-from tests.indexer.letters import BagOfLetters
+from tests.indexer.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.faiss]
-
-
-class World:
-    def __init__(self, catalog: Catalog, home: Path) -> None:
-        self.catalog, self.home, self.encoder = catalog, home, BagOfLetters()
-        self.searcher = Searcher(catalog, self.encoder.recipe, home)
-
-    async def add(self, *texts: str) -> None:
-        rows = [
-            Publication(external_image_id(t), "external", SceneDescription(detail=t), "import", t, external_id=t)
-            for t in texts
-        ]
-        async with self.catalog.writing() as session:
-            collection = await collections.ensure(session, Collection(name="c"))
-            await publishing.publish(session, collection.id, rows)
-
-    async def find(self, text: str, k: int = 3) -> list[str]:
-        async with self.catalog.reading() as session:
-            collection = await collections.get(session, "c")
-        snapshot = await self.searcher.snapshot(collection)
-        found = snapshot.search(self.encoder.encode_queries([text]).vectors[0], k)
-        async with self.catalog.reading() as session:
-            views = await images.by_rows(session, collection.id, found.rows.tolist())
-        return [views[row].external_id or "" for row in found.rows.tolist()]
-
-    async def refresh(self, *, always: bool = False) -> None:
-        await refresh(self.catalog, "c", self.encoder, self.home, always=always)
 
 
 @pytest.fixture
@@ -110,13 +91,118 @@ async def test_rollback_changes_nothing_that_is_found(world: World) -> None:
     assert sorted(await world.find("abc", 10)) == ["aaa", "bbb", "ccc"]
 
 
-async def test_a_damaged_release_is_told_not_served(world: World) -> None:
+async def damage(world: World) -> None:
+    file = releases_folder(world.home) / (await world.active()).folder / VECTORS
+    file.write_bytes(file.read_bytes()[:-4] + b"oops")
+
+
+async def test_a_damaged_release_is_told_and_the_previous_one_answers(world: World) -> None:
     await world.add("aaa", "bbb")
     await world.refresh(always=True)
-    async with world.catalog.reading() as session:
-        release = await releases.active(session, (await collections.get(session, "c")).id)
-    assert release is not None
-    file = releases_folder(world.home) / release.folder / "index.faiss"
-    file.write_bytes(file.read_bytes()[:-4] + b"oops")
+    previous = await world.active()
+    await world.add("ccc")
+    await world.refresh(always=True)
+    await damage(world)
     with pytest.raises(Corrupt):
-        open_release(release, world.home)
+        open_release(await world.active(), world.home)
+    assert sorted(await world.find("abc", 10)) == ["aaa", "bbb", "ccc"]
+    snapshot = await world.snapshot()
+    assert snapshot.release == previous
+    assert "artifact_corrupt" in (snapshot.trouble or "")
+    assert list(world.searcher.troubles()) == [snapshot.collection_id]
+    await world.delete("aaa")
+    await world.add("ddd")
+    await world.refresh(always=True)
+    assert sorted(await world.find("abc", 10)) == ["bbb", "ccc", "ddd"]
+    assert world.searcher.troubles() == {}
+
+
+async def test_without_any_good_release_postgres_answers(world: World) -> None:
+    await world.add("aaa", "bbb")
+    await world.refresh(always=True)
+    shutil.rmtree(releases_folder(world.home))
+    assert sorted(await world.find("abc", 10)) == ["aaa", "bbb"]
+    snapshot = await world.snapshot()
+    assert (snapshot.release, snapshot.trouble is None) == (None, False)
+
+
+async def test_only_what_changed_is_read_again(world: World) -> None:
+    await world.add(*(f"text {i}" for i in range(60)))
+    await world.refresh(always=True)
+    await world.add("aaa", "bbb")
+    await embed_missing(world.catalog, (await world.collection()).id, world.encoder)
+    first = await world.snapshot()
+    await world.add("ccc")
+    await embed_missing(world.catalog, first.collection_id, world.encoder)
+    second = await world.snapshot()
+    assert second.index is first.index
+    assert (len(first.delta.rows), len(second.delta.rows)) == (2, 3)
+    assert second.delta._buffer is first.delta._buffer
+    fresh = await world.snapshot(Searcher(world.catalog, world.encoder.recipe, world.home))
+    assert sorted(fresh.delta.rows.tolist()) == sorted(second.delta.rows.tolist())
+    assert await world.find("aaabbbccc", 50) == await world.find("aaabbbccc", 50, fresh_searcher(world))
+
+
+def fresh_searcher(world: World) -> Searcher:
+    return Searcher(world.catalog, world.encoder.recipe, world.home)
+
+
+@pytest.mark.parametrize("poll_s", [0.2, 60.0])
+async def test_a_following_searcher_is_fresh_within_a_second(world: World, poll_s: float) -> None:
+    await world.add("aaa", "bbb")
+    await world.refresh(always=True)
+    stale = await world.collection()
+    await world.snapshot()
+    async with world.searcher.following(timedelta(seconds=poll_s)):
+        await asyncio.sleep(0.3)
+        await world.add("zzz")
+        await embed_missing(world.catalog, stale.id, world.encoder)
+        await world.delete("aaa")
+        await asyncio.sleep(0.7)
+        snapshot = await world.searcher.snapshot(stale)
+        rows = snapshot.search(world.encoder.encode_queries(["z"]).vectors[0], 10).rows
+    async with world.catalog.reading() as session:
+        views = await images.by_rows(session, stale.id, rows.tolist())
+    assert [views[row].external_id for row in rows.tolist()] == ["zzz", "bbb"]
+
+
+async def test_a_request_of_a_following_searcher_does_not_wait_for_a_slow_reload(world: World) -> None:
+    await world.add("aaa", "bbb")
+    await world.refresh(always=True)
+    before = await world.snapshot()
+    async with world.searcher.following(timedelta(seconds=60)), world.catalog.writing() as session:
+        await session.execute(text("LOCK TABLE tombstones IN ACCESS EXCLUSIVE MODE"))
+        behind = replace(await world.collection(), generation=before.generation + 1)
+        started = time.perf_counter()
+        assert await world.searcher.snapshot(behind) is before
+        assert time.perf_counter() - started < 1
+
+
+def test_the_best_of_an_images_views_counts() -> None:
+    """Exact over random vectors with several views each, half of them in the release and half in the delta."""
+    random = np.random.default_rng(11)
+    vectors = random.normal(size=(80, 3, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    vectors[7] = vectors[3]
+    rows = np.arange(80) * 5 + 2
+    settled = Snapshot(
+        collection_id=1,
+        generation=1,
+        active_release=None,
+        release=None,
+        index=ExactIndex.of(vectors[:40].reshape(-1, 8), vector_ids(rows[:40], 3)),
+        delta=Delta.empty(3, 8).changed(rows[38:], vectors[38:], rows[:0]),
+        hidden=rows[38:40],
+    )
+    alive = settled.delta.changed(rows[:0], vectors[:0], rows[70:])
+    snapshot = replace(settled, delta=alive, hidden=np.sort(np.concatenate([rows[10:13], rows[38:40]])))
+    there = np.concatenate([np.arange(10), np.arange(13, 70)])
+    for query in vectors[random.permutation(80)[:20], 0]:
+        best = np.array([float(exact_scores(vectors[i], query).max()) for i in there], np.float32)
+        order = np.lexsort((rows[there], -best))[:15]
+        found = snapshot.search(query, 15)
+        assert found.rows.tolist() == rows[there][order].tolist()
+        assert np.array_equal(snapshot.view_scores(query, found.rows).max(axis=1), found.scores)
+        few = np.sort(rows[there][::4])
+        assert set(snapshot.search(query, 100, few).rows.tolist()) == set(few.tolist())
+    assert np.all(np.isnan(snapshot.view_scores(vectors[0, 0], rows[10:13])))

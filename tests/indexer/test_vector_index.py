@@ -4,11 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
-from indexer.faiss_index import FaissIndex
+from indexer.faiss_index import Effort, FaissIndex
+from indexer.measuring import recall, sample, stand_ins, truth
+from indexer.scoring import exact_scores
+from indexer.tuning import PROMISED_RECALL, make
 from indexer.vector_index import Ids, VectorIndex
+from indexer.vector_store import VectorStore
 from scenes.errors import Corrupt
 from scenes.recipe import IndexRecipe
 
@@ -16,11 +22,15 @@ pytestmark = pytest.mark.faiss
 
 
 def exact(vectors: Vectors, ids: Ids) -> VectorIndex:
-    return ExactIndex(vectors, ids)
+    return ExactIndex.of(vectors, ids)
 
 
-def faiss(vectors: Vectors, ids: Ids) -> VectorIndex:
-    return FaissIndex.build(vectors, ids, IndexRecipe())
+def ivf_sq8(vectors: Vectors, ids: Ids) -> VectorIndex:
+    return FaissIndex.build(VectorStore.of(vectors, ids), "ivf-sq8", 8)
+
+
+def ivf_fp16(vectors: Vectors, ids: Ids) -> VectorIndex:
+    return FaissIndex.build(VectorStore.of(vectors, ids), "ivf-fp16", 8)
 
 
 def data(n: int = 200, dim: int = 16) -> tuple[Vectors, Ids]:
@@ -30,7 +40,7 @@ def data(n: int = 200, dim: int = 16) -> tuple[Vectors, Ids]:
     return vectors, random.permutation(10 * n)[:n].astype(np.int64)
 
 
-@pytest.fixture(params=[exact, faiss], ids=["exact", "faiss"])
+@pytest.fixture(params=[exact, ivf_sq8, ivf_fp16], ids=["exact", "ivf-sq8", "ivf-fp16"])
 def build(request: pytest.FixtureRequest) -> object:
     return request.param
 
@@ -60,18 +70,64 @@ def test_only_allowed_ids_are_found(build: object) -> None:
     assert all(set(one.ids.tolist()) == set(allowed.tolist()) for one in hits)
 
 
-def test_equal_scores_are_ordered_by_id(build: object) -> None:
-    vectors = np.tile(np.eye(1, 8, dtype=np.float32), (12, 1))
-    ids = np.arange(12, dtype=np.int64)[::-1].copy()
-    assert build(vectors, ids).search(vectors[:1], 5)[0].ids.tolist() == [0, 1, 2, 3, 4]  # type: ignore[operator]
+def test_equal_scores_are_ordered_by_id_however_many_there_are(build: object) -> None:
+    random = np.random.default_rng(5)
+    one = random.normal(size=(1, 37)).astype(np.float32)
+    vectors = np.tile(one / np.linalg.norm(one), (613, 1))
+    ids = random.permutation(5_000)[:613].astype(np.int64)
+    hits = build(vectors, ids).search(vectors[:1], 5)[0]  # type: ignore[operator]
+    assert hits.ids.tolist() == np.sort(ids)[:5].tolist()
 
 
-def test_a_saved_index_answers_the_same_and_a_cut_one_is_told(tmp_path: Path) -> None:
+def test_vectors_come_back_and_unknown_ids_are_told(build: object) -> None:
     vectors, ids = data()
-    index = FaissIndex.build(vectors, ids, IndexRecipe())
+    back = build(vectors, ids).vectors(np.array([ids[3], -5, ids[0], 10**9]))  # type: ignore[operator]
+    assert np.array_equal(back[[0, 2]], vectors[[3, 0]])
+    assert np.all(np.isnan(back[[1, 3]]))
+
+
+@pytest.mark.parametrize("kind", ["ivf-sq8", "ivf-fp16"])
+def test_a_saved_index_answers_the_same_and_a_cut_one_is_told(tmp_path: Path, kind: str) -> None:
+    vectors, ids = data()
+    index = FaissIndex.build(VectorStore.of(vectors, ids), kind, 8).with_effort(Effort((2, 4, 8), 4))
     index.save(tmp_path)
     again = FaissIndex.load(tmp_path)
+    assert again.recipe == index.recipe
     assert again.search(vectors[:1], 9)[0].ids.tolist() == index.search(vectors[:1], 9)[0].ids.tolist()
     (tmp_path / "index.faiss").write_bytes(b"cut")
     with pytest.raises(Corrupt):
         FaissIndex.load(tmp_path)
+
+
+def test_reading_few_lists_still_gives_as_many_as_were_asked_for() -> None:
+    vectors, ids = data(2_000)
+    index = FaissIndex.build(VectorStore.of(vectors, ids), "ivf-sq8", 64).with_effort(Effort((1, 1, 1), 2))
+    assert len(index.search(vectors[:1], 1_500)[0].ids) == 1_500
+
+
+def test_the_tuner_reaches_what_it_is_asked_for_with_less_than_everything() -> None:
+    vectors, ids = data(20_000, 32)
+    store = VectorStore.of(vectors, ids)
+    index = make(store, IndexRecipe(kind="ivf-sq8", parameters={"lists": 64}))
+    assert isinstance(index, FaissIndex)
+    queries = stand_ins(sample(store, 100, 8), 8)
+    right = truth(store, queries, 100)
+    assert right[0].ids.tolist() == ExactIndex(store).search(queries[:1], 100)[0].ids.tolist()
+    assert (recall(index, queries, right, 10) or 0) >= PROMISED_RECALL
+    assert (recall(index, queries, right, 100) or 0) >= PROMISED_RECALL
+    assert index.recipe.parameters["probes"][0] < 64
+    one = recall(index.with_effort(Effort((1, 1, 1), 2)), queries, right, 10)
+    assert one is not None
+    assert one < 0.9
+
+
+@given(st.integers(1, 400), st.integers(1, 300), st.integers(0, 2**32 - 1))
+def test_a_score_does_not_depend_on_a_vectors_place(dimensions: int, n: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(n, dimensions)).astype(np.float32)
+    query = random.normal(size=dimensions).astype(np.float32)
+    scores = exact_scores(vectors, query)
+    order = random.permutation(n)
+    assert np.array_equal(exact_scores(vectors[order], query), scores[order])
+    alone = [float(exact_scores(vectors[i : i + 1], query)[0]) for i in range(min(n, 5))]
+    assert alone == scores[:5].tolist()

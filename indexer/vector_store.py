@@ -1,0 +1,80 @@
+"""Exact vectors on disk, ordered by id and memory-mapped: what candidates are scored by, and brute force's data."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoder import Vectors
+from indexer.vector_index import Ids
+from scenes.errors import Corrupt
+
+IDS = "ids.i64"
+VECTORS = "vectors.f32"
+SHAPE = "vectors.json"
+
+
+class VectorStore:
+    """`ids` int64 (n,), ascending and unique; `vectors` float32 (n, dim), unit rows, in memory or mapped."""
+
+    def __init__(self, ids: Ids, vectors: Vectors) -> None:
+        self.ids = ids
+        self.vectors = vectors
+
+    @classmethod
+    def of(cls, vectors: Vectors, ids: Ids) -> "VectorStore":
+        """A store in memory, of rows in any order."""
+        if np.all(ids[1:] > ids[:-1]):
+            return cls(np.ascontiguousarray(ids, np.int64), np.ascontiguousarray(vectors, np.float32))
+        order = np.argsort(ids, kind="stable")
+        return cls(ids[order].astype(np.int64), np.ascontiguousarray(vectors[order], np.float32))
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.vectors.shape[1])
+
+    def places(self, ids: Ids) -> NDArray[np.intp]:
+        """Where these ids are, intp (n,); −1 for one that is not there."""
+        if not len(self.ids):
+            return np.full(len(ids), -1, np.intp)
+        at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[at] == ids, at, -1)
+
+    def take(self, ids: Ids) -> Vectors:
+        """The vectors of these ids, float32 (n, dim); a row of NaN for one that is not there."""
+        places = self.places(ids)
+        taken = np.full((len(ids), self.dimensions), np.nan, np.float32)
+        taken[places >= 0] = self.vectors[places[places >= 0]]
+        return taken
+
+    def save(self, folder: Path) -> None:
+        with (folder / IDS).open("wb") as file:
+            self.ids.astype("<i8", copy=False).tofile(file)
+        with (folder / VECTORS).open("wb") as file:
+            self.vectors.astype("<f4", copy=False).tofile(file)
+        write_shape(folder, len(self.ids), self.dimensions)
+
+    @classmethod
+    def open(cls, folder: Path) -> "VectorStore":
+        """Map the files of a folder. Raises `Corrupt` (`index_unreadable`)."""
+        try:
+            shape = json.loads((folder / SHAPE).read_text())
+            count, dimensions = int(shape["count"]), int(shape["dimensions"])
+            return cls(_mapped(folder / IDS, "<i8", (count,)), _mapped(folder / VECTORS, "<f4", (count, dimensions)))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Corrupt("index_unreadable", f"{folder} holds no readable vectors: {error}") from error
+
+
+def write_shape(folder: Path, count: int, dimensions: int) -> None:
+    """Say how many vectors of how many numbers the files of a folder hold."""
+    (folder / SHAPE).write_text(json.dumps({"count": count, "dimensions": dimensions}))
+
+
+def _mapped(path: Path, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    if path.stat().st_size != np.dtype(kind).itemsize * int(np.prod(shape)):
+        raise ValueError(f"{path.name} has another size than stated")
+    if 0 in shape:
+        return np.empty(shape, kind)
+    return np.memmap(path, dtype=kind, mode="r", shape=shape)
