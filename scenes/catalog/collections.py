@@ -118,6 +118,13 @@ async def counts(session: ReadSession, collection_id: int) -> Counts:
     return Counts(total, kinds.get("refused", 0), kinds.get("failed", 0))
 
 
+async def lock(session: WriteSession, collection_id: int) -> int:
+    """Hold a collection until this transaction ends, before anything in it is written; returns its generation."""
+    row = select(collections.c.generation).where(collections.c.id == collection_id).with_for_update()
+    generation: int = (await session.execute(row)).scalar_one()
+    return generation
+
+
 async def next_generation(session: WriteSession, collection_id: int) -> int:
     """Open a new generation and tell listeners; the row lock makes commit order generation order."""
     raised = (

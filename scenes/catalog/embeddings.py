@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Select, func, select, true, update
+from sqlalchemy import BigInteger, Boolean, LargeBinary, Select, cast, func, literal, select, true, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from scenes.catalog.bulk import is_one_of
 from scenes.catalog.collections import next_generation
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.tables import descriptions, embeddings, images, tombstones
@@ -47,18 +49,20 @@ async def store(
     """Keep vectors: (description id, float32 (views, dim), was the text truncated?). Storing twice changes nothing.
 
     Opens a generation and stamps the images with it: a release that was built, or a snapshot that was taken, between
-    the description and its vectors does not hold them, so they must be above it.
+    the description and its vectors does not hold them, so they must be above it. What is gone by now is left out.
     """
-    values = [
-        {"description_id": row_id, "encoder": encoder, "vectors": _to_bytes(vectors), "truncated": truncated}
-        for row_id, vectors, truncated in rows
-    ]
-    if not values:
+    if not rows:
         return
-    await session.execute(upsert(embeddings).on_conflict_do_nothing(), values)
     generation = await next_generation(session, collection_id)
-    found = images.c.description_id.in_([row_id for row_id, *_ in rows])
-    await session.execute(update(images).where(found).values(generation=generation))
+    ids, bodies, truncated = zip(*((row_id, _to_bytes(vectors), cut) for row_id, vectors, cut in rows), strict=True)
+    arrays = (cast(ids, ARRAY(BigInteger)), cast(bodies, ARRAY(LargeBinary)), cast(truncated, ARRAY(Boolean)))
+    names = ("description_id", "vectors", "truncated")
+    sent = func.unnest(*arrays).table_valued(*names, name="sent").render_derived()
+    there = select(*sent.c, literal(encoder)).join(descriptions, descriptions.c.id == sent.c.description_id)
+    new = upsert(embeddings).from_select([*names, "encoder"], there).on_conflict_do_nothing()
+    await session.execute(new)
+    mine = is_one_of(images.c.description_id, ids)
+    await session.execute(update(images).where(mine).values(generation=generation))
 
 
 async def stream(

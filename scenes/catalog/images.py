@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, cast, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Row, Select, Text, cast, column, func, insert, literal, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
 
 from scenes.answer import RecipeName, Source
-from scenes.catalog.collections import next_generation
+from scenes.catalog.bulk import given, is_one_of
+from scenes.catalog.collections import lock, next_generation
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.publishing import Publication, publish
-from scenes.catalog.tables import caption_recipes, descriptions, image_uris, images, tombstones
+from scenes.catalog.tables import caption_recipes, descriptions, image_uris, images, outcomes, tombstones
 from scenes.description import SceneDescription
 from scenes.errors import NotFound
 
@@ -45,7 +46,7 @@ async def get(session: ReadSession, collection_id: int, image_id: str) -> ImageV
 
 async def by_rows(session: ReadSession, collection_id: int, rows: Sequence[int]) -> dict[int, ImageView]:
     """The images of these row numbers that are still there."""
-    found = await session.execute(_views(collection_id).where(images.c.id.in_(rows)))
+    found = await session.execute(_views(collection_id).where(is_one_of(images.c.id, rows)))
     return {row.row: _as_view(row) for row in found}
 
 
@@ -57,15 +58,28 @@ async def page(session: ReadSession, collection_id: int, *, after: int = 0, limi
 
 async def delete(session: WriteSession, collection_id: int, image_ids: Sequence[str]) -> int:
     """Remove images with everything of theirs, leaving tombstones; returns how many there were."""
-    generation = await next_generation(session, collection_id)
-    mine = images.c.collection_id == collection_id
-    gone = select(images.c.collection_id, images.c.id, images.c.image_id, literal(generation)).where(
-        mine, images.c.image_id.in_(image_ids)
-    )
+    generation = await lock(session, collection_id) + 1
+    await _forget_outcomes(session, collection_id, image_ids)
+    removed = await _remove(session, collection_id, image_ids)
+    if not removed:
+        return 0
+    sent = given(removed, column("id", BigInteger), column("image_id", Text))
+    stones = select(literal(collection_id, BigInteger), *sent.c, literal(generation, BigInteger))
     columns = ["collection_id", "image_row", "image_id", "generation"]
-    await session.execute(insert(tombstones).from_select(columns, gone))
-    removed = await session.execute(sql_delete(images).where(mine, images.c.image_id.in_(image_ids)))
-    return removed.rowcount
+    await session.execute(insert(tombstones).from_select(columns, stones))
+    await next_generation(session, collection_id)
+    return len(removed)
+
+
+async def _remove(session: WriteSession, collection_id: int, image_ids: Sequence[str]) -> list[dict[str, Any]]:
+    mine = sql_delete(images).where(images.c.collection_id == collection_id, is_one_of(images.c.image_id, image_ids))
+    gone = await session.execute(mine.returning(images.c.id, images.c.image_id))
+    return [{"id": row.id, "image_id": row.image_id} for row in gone]
+
+
+async def _forget_outcomes(session: WriteSession, collection_id: int, image_ids: Sequence[str]) -> None:
+    mine = (outcomes.c.collection_id == collection_id) & is_one_of(outcomes.c.image_id, image_ids)
+    await session.execute(sql_delete(outcomes).where(mine))
 
 
 async def set_metadata(session: WriteSession, collection_id: int, image_id: str, patch: dict[str, Any]) -> ImageView:

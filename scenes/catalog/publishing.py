@@ -4,18 +4,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from sqlalchemy import and_, any_, bindparam, delete, func, or_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
+from sqlalchemy import BigInteger, BindParameter, Text, and_, column, delete, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from scenes.answer import Source
-from scenes.catalog.collections import next_generation
+from scenes.catalog.bulk import given, is_one_of
+from scenes.catalog.collections import lock, next_generation
 from scenes.catalog.engine import ReadSession, WriteSession
-from scenes.catalog.tables import collections, descriptions, image_uris, images, outcomes
+from scenes.catalog.tables import descriptions, image_uris, images, outcomes
 from scenes.description import SceneDescription
 from scenes.outcome import Failed, Refused, Usage
 
 IdFrom = Literal["bytes", "sha256", "external"]
+_OUTCOME = ("image_id", "recipe", "kind", "reason", "detail", "uri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class PublishCounts:
 async def publish(session: WriteSession, collection_id: int, rows: Sequence[Publication]) -> PublishCounts:
     """Store descriptions and make each the current one of its image, unless a person's edit outranks it."""
     unique = _collapsed(rows)
-    generation = await _lock(session, collection_id) + 1
+    generation = await lock(session, collection_id) + 1
     image_rows = await _upsert_images(session, collection_id, unique, generation)
     await _add_uris(session, unique, image_rows)
     new = await _insert_descriptions(session, unique, image_rows)
@@ -72,15 +74,14 @@ async def record_outcomes(
     session: WriteSession, collection_id: int, rows: Iterable[tuple[Refused | Failed, str | None, str]]
 ) -> None:
     """Remember how captioning ended for images without a description: (outcome, URI, recipe fingerprint)."""
-    values = {
-        (outcome.image_id, recipe): _outcome(collection_id, outcome, uri, recipe) for outcome, uri, recipe in rows
-    }
+    values = {(outcome.image_id, recipe): _outcome(outcome, uri, recipe) for outcome, uri, recipe in rows}
     if not values:
         return
-    new = upsert(outcomes)
+    sent = given(list(values.values()), *(column(name, Text) for name in _OUTCOME))
+    new = upsert(outcomes).from_select(["collection_id", *_OUTCOME], select(_number(collection_id), *sent.c))
     changed = {name: new.excluded[name] for name in ("kind", "reason", "detail", "uri", "at")}
     key = ["collection_id", "image_id", "recipe"]
-    await session.execute(new.on_conflict_do_update(index_elements=key, set_=changed), list(values.values()))
+    await session.execute(new.on_conflict_do_update(index_elements=key, set_=changed))
 
 
 async def outcome_reasons(session: ReadSession, collection_id: int) -> dict[str, int]:
@@ -96,12 +97,12 @@ async def known_under(session: ReadSession, collection_id: int, recipe: str, ima
         select(images.c.image_id)
         .join(descriptions, descriptions.c.image == images.c.id)
         .where(images.c.collection_id == collection_id, descriptions.c.recipe == recipe)
-        .where(images.c.image_id.in_(image_ids))
+        .where(is_one_of(images.c.image_id, image_ids))
     )
     refused = (
         select(outcomes.c.image_id)
         .where(outcomes.c.collection_id == collection_id, outcomes.c.recipe == recipe, outcomes.c.kind == "refused")
-        .where(outcomes.c.image_id.in_(image_ids))
+        .where(is_one_of(outcomes.c.image_id, image_ids))
     )
     return {image_id for (image_id,) in await session.execute(described.union(refused))}
 
@@ -117,74 +118,70 @@ def _collapsed(rows: Sequence[Publication]) -> list[Publication]:
     return list(by_image.values())
 
 
-async def _lock(session: WriteSession, collection_id: int) -> int:
-    row = select(collections.c.generation).where(collections.c.id == collection_id).with_for_update()
-    generation: int = (await session.execute(row)).scalar_one()
-    return generation
-
-
 async def _upsert_images(
     session: WriteSession, collection_id: int, rows: Sequence[Publication], generation: int
 ) -> dict[str, int]:
-    if not rows:
-        return {}
-    new = upsert(images)
-    kept = new.on_conflict_do_update(
+    """The row number of each image; what an image has already is merged, and written only where it changes."""
+    names = ["image_id", "id_from", "external_id", "metadata"]
+    sent = given([_image(row) for row in rows], *(column(name, images.c[name].type) for name in names))
+    chosen = select(_number(collection_id), *sent.c, _number(generation))
+    new = upsert(images).from_select(["collection_id", *names, "generation"], chosen)
+    metadata = images.c.metadata.op("||")(new.excluded.metadata)
+    external_id = func.coalesce(new.excluded.external_id, images.c.external_id)
+    merged = new.on_conflict_do_update(
         index_elements=["collection_id", "image_id"],
-        set_={
-            "metadata": images.c.metadata.op("||")(new.excluded.metadata),
-            "external_id": func.coalesce(new.excluded.external_id, images.c.external_id),
-        },
-    ).returning(images.c.image_id, images.c.id)
-    values = [_image(collection_id, row, generation) for row in rows]
-    return {row.image_id: row.id for row in await session.execute(kept, values)}
+        set_={"metadata": metadata, "external_id": external_id},
+        where=or_(metadata != images.c.metadata, external_id.is_distinct_from(images.c.external_id)),
+    )
+    await session.execute(merged)
+    mine = and_(images.c.collection_id == collection_id, is_one_of(images.c.image_id, [row.image_id for row in rows]))
+    return {row.image_id: row.id for row in await session.execute(select(images.c.image_id, images.c.id).where(mine))}
 
 
 async def _add_uris(session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]) -> None:
     values = [{"image": image_rows[row.image_id], "uri": uri} for row in rows for uri in row.uris]
-    if values:
-        await session.execute(upsert(image_uris).on_conflict_do_nothing(), values)
+    sent = given(values, column("image", BigInteger), column("uri", Text))
+    await session.execute(upsert(image_uris).from_select(["image", "uri"], select(*sent.c)).on_conflict_do_nothing())
 
 
 async def _insert_descriptions(
     session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]
 ) -> set[int]:
-    if not rows:
-        return set()
-    new = upsert(descriptions).on_conflict_do_nothing().returning(descriptions.c.id)
+    texts = [column(name, Text) for name in ("source", "variant", "recipe")]
+    bodies = [column(name, JSONB) for name in ("body", "support", "usage", "notes")]
     values = [_description(image_rows[row.image_id], row) for row in rows]
-    return {row_id for (row_id,) in await session.execute(new, values)}
+    sent = given(values, column("image", BigInteger), *texts, *bodies)
+    new = upsert(descriptions).from_select([one.name for one in sent.c], select(*sent.c)).on_conflict_do_nothing()
+    return {row_id for (row_id,) in await session.execute(new.returning(descriptions.c.id))}
 
 
 async def _earlier_imports(
     session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]
 ) -> set[int]:
     """Descriptions that were imported before, gave way to another import since, and are now imported again."""
-    wanted = [(image_rows[row.image_id], row.variant) for row in rows if row.source == "import"]
-    if not wanted:
-        return set()
+    imported = [row for row in rows if row.source == "import"]
+    values = [{"image": image_rows[row.image_id], "variant": row.variant} for row in imported]
+    wanted = given(values, column("image", BigInteger), column("variant", Text))
     found = (
         select(descriptions.c.id)
         .join(images, images.c.id == descriptions.c.image)
-        .where(tuple_(descriptions.c.image, descriptions.c.variant).in_(wanted))
+        .join(wanted, and_(wanted.c.image == descriptions.c.image, wanted.c.variant == descriptions.c.variant))
         .where(images.c.description_id != descriptions.c.id)
     )
     return {row_id for (row_id,) in await session.execute(found)}
 
 
 async def _make_current(session: WriteSession, candidates: set[int], generation: int) -> set[int]:
-    if not candidates:
-        return set()
     now = descriptions.alias("now")
     edited = select(now.c.id).where(now.c.id == images.c.description_id, now.c.source == "person").exists()
     chosen = (
         update(images)
-        .where(descriptions.c.id == any_(bindparam("ids", type_=ARRAY(BIGINT))), images.c.id == descriptions.c.image)
+        .where(is_one_of(descriptions.c.id, sorted(candidates)), images.c.id == descriptions.c.image)
         .where(or_(descriptions.c.source == "person", ~edited))
         .values(description_id=descriptions.c.id, generation=generation)
         .returning(descriptions.c.id)
     )
-    return {row_id for (row_id,) in await session.execute(chosen, {"ids": sorted(candidates)})}
+    return {row_id for (row_id,) in await session.execute(chosen)}
 
 
 async def _forget_outcomes(session: WriteSession, collection_id: int, rows: Sequence[Publication]) -> None:
@@ -194,17 +191,19 @@ async def _forget_outcomes(session: WriteSession, collection_id: int, rows: Sequ
             by_recipe.setdefault(row.recipe, []).append(row.image_id)
     for recipe, image_ids in by_recipe.items():
         mine = and_(outcomes.c.collection_id == collection_id, outcomes.c.recipe == recipe)
-        await session.execute(delete(outcomes).where(mine, outcomes.c.image_id.in_(image_ids)))
+        await session.execute(delete(outcomes).where(mine, is_one_of(outcomes.c.image_id, image_ids)))
 
 
-def _image(collection_id: int, row: Publication, generation: int) -> dict[str, Any]:
+def _number(value: int) -> BindParameter[int]:
+    return literal(value, BigInteger)
+
+
+def _image(row: Publication) -> dict[str, Any]:
     return {
-        "collection_id": collection_id,
         "image_id": row.image_id,
         "id_from": row.id_from,
         "external_id": row.external_id,
         "metadata": dict(row.metadata),
-        "generation": generation,
     }
 
 
@@ -221,13 +220,6 @@ def _description(image_row: int, row: Publication) -> dict[str, Any]:
     }
 
 
-def _outcome(collection_id: int, outcome: Refused | Failed, uri: str | None, recipe: str) -> dict[str, Any]:
-    return {
-        "collection_id": collection_id,
-        "image_id": outcome.image_id,
-        "recipe": recipe,
-        "kind": outcome.kind,
-        "reason": outcome.reason.value,
-        "detail": outcome.detail,
-        "uri": uri,
-    }
+def _outcome(outcome: Refused | Failed, uri: str | None, recipe: str) -> dict[str, str | None]:
+    told = (outcome.image_id, recipe, outcome.kind, outcome.reason.value, outcome.detail, uri)
+    return dict(zip(_OUTCOME, told, strict=True))

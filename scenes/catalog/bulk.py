@@ -1,0 +1,21 @@
+"""Many rows in one parameter: no statement grows with its rows, and 65,535 parameters are all that Postgres takes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import JSON, ColumnClause, ColumnElement, TableValuedAlias, Text, any_, cast, func, literal
+from sqlalchemy.dialects.postgresql import ARRAY
+
+Values = Sequence[str] | Sequence[int]
+
+
+def given(rows: Sequence[Mapping[str, Any]], *columns: ColumnClause[Any]) -> TableValuedAlias:
+    """A table of these rows inside a statement; each row has the columns' names as keys and JSON values."""
+    body = literal(json.dumps(rows, ensure_ascii=False), Text)
+    return func.json_to_recordset(cast(body, JSON)).table_valued(*columns, name="given").render_derived(with_types=True)
+
+
+def is_one_of(column: ColumnElement[Any], values: Values) -> ColumnElement[bool]:
+    """`column = ANY(array)`: true where the column's value is one of these, however many there are."""
+    return column == any_(cast(list(values), ARRAY(column.type)))

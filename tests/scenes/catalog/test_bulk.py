@@ -1,0 +1,123 @@
+"""More images in one call than Postgres takes parameters; deletion leaves nothing but tombstones."""
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select, text
+
+from scenes.catalog import collections, embeddings, images, publishing, recipes
+from scenes.catalog.collections import CollectionRow
+from scenes.catalog.engine import Catalog, ReadSession
+from scenes.catalog.publishing import Publication, PublishCounts
+from scenes.catalog.tables import metadata
+from scenes.collection import Collection
+from scenes.description import SceneDescription
+from scenes.identity import external_image_id
+from scenes.outcome import Failed, FailureReason
+from scenes.recipe import CaptionRecipe, EncoderRecipe
+
+pytestmark = pytest.mark.postgres
+RECIPE = CaptionRecipe(engine="basic", model="m", prompt="p-1")
+OTHER = CaptionRecipe(engine="basic", model="m", prompt="p-2")
+ENCODER = EncoderRecipe(model="e", weights_digest="0" * 64, wording="whole-1", dimensions=4, max_tokens=16)
+MORE_THAN_PARAMETERS = 66_000
+
+
+@pytest.fixture
+async def collection(catalog: Catalog) -> CollectionRow:
+    async with catalog.writing() as session:
+        for recipe in (RECIPE, OTHER):
+            await recipes.remember_caption(session, recipe)
+        await recipes.remember_encoder(session, ENCODER)
+        return await collections.create(session, Collection(name="c"))
+
+
+def machine(name: str, detail: str = "a dog") -> Publication:
+    """A description by a machine; its image has a secret in every place that may hold one."""
+    mark = RECIPE.fingerprint()
+    description = SceneDescription(detail=f"{detail} {name}")
+    return Publication(external_image_id(name), "bytes", description, "machine", mark, mark, uris=(f"file:///{name}",))
+
+
+def failed(name: str) -> tuple[Failed, str, str]:
+    outcome = Failed(image_id=external_image_id(name), reason=FailureReason.TIMEOUT, detail=name)
+    return outcome, f"file:///{name}", OTHER.fingerprint()
+
+
+async def vectorise(catalog: Catalog, collection: CollectionRow) -> None:
+    async with catalog.writing() as session:
+        todo = await embeddings.missing(session, collection.id, ENCODER.fingerprint(), MORE_THAN_PARAMETERS)
+        rows = [(row_id, np.ones((1, 4), np.float32), False) for row_id, _ in todo]
+        await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows)
+
+
+async def test_one_call_takes_more_images_than_postgres_takes_parameters(
+    catalog: Catalog, collection: CollectionRow
+) -> None:
+    rows = [machine(str(n)) for n in range(MORE_THAN_PARAMETERS)]
+    ids = [row.image_id for row in rows]
+    async with catalog.writing() as session:
+        assert await publishing.publish(session, collection.id, rows) == PublishCounts(published=len(rows))
+        await publishing.record_outcomes(session, collection.id, [failed("x")] * len(rows))
+    await vectorise(catalog, collection)
+    async with catalog.reading() as session:
+        assert len(await publishing.known_under(session, collection.id, RECIPE.fingerprint(), ids)) == len(rows)
+        assert len(await images.by_rows(session, collection.id, range(2 * len(rows)))) == len(rows)
+        assert await embeddings.count_missing(session, collection.id, ENCODER.fingerprint()) == 0
+    async with catalog.writing() as session:
+        assert await images.delete(session, collection.id, ids) == len(rows)
+        assert (await collections.counts(session, collection.id)).images == 0
+
+
+async def test_a_deleted_image_leaves_nothing_but_its_tombstone(catalog: Catalog, collection: CollectionRow) -> None:
+    async with catalog.writing() as session:
+        await publishing.publish(session, collection.id, [machine("geheim"), machine("offen")])
+        await publishing.record_outcomes(session, collection.id, [failed("geheim"), failed("offen")])
+        await images.edit(session, collection.id, external_image_id("geheim"), SceneDescription(detail="ganz geheim"))
+        await images.set_metadata(session, collection.id, external_image_id("geheim"), {"owner": "geheim"})
+    await vectorise(catalog, collection)
+    async with catalog.reading() as session:
+        kept = await images.get(session, collection.id, external_image_id("offen"))
+    async with catalog.writing() as session:
+        assert await images.delete(session, collection.id, [external_image_id("geheim")]) == 1
+    assert await everything(catalog, "geheim", external_image_id("geheim")) == {"tombstones"}
+    async with catalog.reading() as session:
+        assert await images.get(session, collection.id, external_image_id("offen")) == kept
+        counts = {name: await count(session, name) for name in ("images", "descriptions", "embeddings", "outcomes")}
+    assert counts == {"images": 1, "descriptions": 1, "embeddings": 1, "outcomes": 1}
+
+
+async def test_deleting_nothing_changes_nothing(catalog: Catalog, collection: CollectionRow) -> None:
+    async with catalog.writing() as session:
+        await publishing.publish(session, collection.id, [machine("a")])
+        before = await collections.generation(session, collection.id)
+        for nothing in ([], [external_image_id("unknown")]):
+            assert await images.delete(session, collection.id, nothing) == 0
+        assert await collections.generation(session, collection.id) == before
+        assert await count(session, "tombstones") == 0
+
+
+async def test_vectors_of_what_was_deleted_meanwhile_are_left_out(catalog: Catalog, collection: CollectionRow) -> None:
+    async with catalog.writing() as session:
+        await publishing.publish(session, collection.id, [machine("a"), machine("b")])
+        todo = await embeddings.missing(session, collection.id, ENCODER.fingerprint(), 10)
+        await images.delete(session, collection.id, [external_image_id("a")])
+        rows = [(row_id, np.full((1, 4), row_id, np.float32), True) for row_id, _ in todo]
+        await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows)
+        (batch,) = [b async for b in embeddings.stream(session, collection.id, ENCODER.fingerprint(), 4)]
+    assert batch.vectors.tolist() == [[[todo[1][0]] * 4]]
+
+
+async def everything(catalog: Catalog, *secrets: str) -> set[str]:
+    """The tables where any row, written as text, holds one of these."""
+    found = set()
+    async with catalog.reading() as session:
+        for table in metadata.tables:
+            held = text(f"SELECT count(*) FROM {table} t WHERE t::text ~ :secret")
+            if (await session.execute(held, {"secret": "|".join(secrets)})).scalar_one():
+                found.add(table)
+    return found
+
+
+async def count(session: ReadSession, table: str) -> int:
+    counted = await session.execute(select(func.count()).select_from(metadata.tables[table]))
+    return int(counted.scalar_one())
