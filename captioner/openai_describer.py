@@ -16,6 +16,7 @@ import httpx
 
 from captioner.describer import EngineFault, Picture, Reply, Request
 from captioner.engine_options import parse
+from captioner.origin import origin
 from captioner.prompt import DEFAULT_PROMPT, prompt, reply_schema
 from scenes.errors import BadInput, EnvironmentMissing
 from scenes.outcome import FailureReason
@@ -68,7 +69,9 @@ class OpenAIDescriber:
             )
         server = Server(url, os.environ.get("OPENAI_API_KEY"), **given)
         name = model or _only_model(server)
-        return cls(server, CaptionRecipe(engine="openai", model=name, prompt=DEFAULT_PROMPT, sampling=sampling))
+        named = {"origin": origin(url)}
+        recipe = CaptionRecipe(engine="openai", model=name, prompt=DEFAULT_PROMPT, sampling=sampling, options=named)
+        return cls(server, recipe)
 
     @property
     def recipe(self) -> CaptionRecipe:
