@@ -18,7 +18,7 @@ class ExactIndex:
     """All inner products, computed."""
 
     def __init__(self, store: VectorStore) -> None:
-        self._store = store
+        self.store = store
 
     @classmethod
     def of(cls, vectors: Vectors, ids: Ids) -> "ExactIndex":
@@ -27,29 +27,29 @@ class ExactIndex:
 
     @property
     def count(self) -> int:
-        return len(self._store.ids)
+        return len(self.store.ids)
 
     @property
     def dimensions(self) -> int:
-        return self._store.dimensions
+        return self.store.dimensions
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> list[Hits]:
         if allowed is None:
             return [self._scanned(query, k, None) for query in queries]
-        places = self._store.places(allowed)
+        places = self.store.places(allowed)
         places = places[places >= 0]
         if len(places) * _FEW < self.count:
-            vectors, ids = self._store.vectors[places], self._store.ids[places]
+            vectors, ids = self.store.vectors[places], self.store.ids[places]
             return [best(ids, exact_scores(vectors, query), k) for query in queries]
         outside = np.ones(self.count, np.bool_)
         outside[places] = False
         return [self._scanned(query, k, outside) for query in queries]
 
     def vectors(self, ids: Ids) -> Vectors:
-        return self._store.take(ids)
+        return self.store.take(ids)
 
     def save(self, folder: Path) -> None:
-        self._store.save(folder)
+        self.store.save(folder)
 
     @property
     def recipe(self) -> IndexRecipe:
@@ -65,8 +65,8 @@ class ExactIndex:
         return cls(VectorStore.open(folder))
 
     def _scanned(self, query: Vectors, k: int, outside: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None") -> Hits:
-        rough = self._store.vectors @ query
+        rough = self.store.vectors @ query
         if outside is not None:
             rough[outside] = -np.inf
         places = contenders(rough, k)
-        return best(self._store.ids[places], exact_scores(self._store.vectors[places], query), k)
+        return best(self.store.ids[places], exact_scores(self.store.vectors[places], query), k)

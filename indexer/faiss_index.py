@@ -5,6 +5,7 @@ and a filter is a bitmap. Its files are memory-mapped: processes share them, and
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,11 @@ class Effort:
 class FaissIndex:
     """Safe for concurrent readers: search parameters go with each call."""
 
-    def __init__(self, index: Any, store: VectorStore, kind: str, effort: Effort) -> None:
+    def __init__(self, index: Any, store: VectorStore, kind: str, effort: Effort, mapped: Path | None = None) -> None:
+        """`mapped` is the file that the index is mapped from: FAISS can write only what lies in memory."""
         self._index = index
-        self._store = store
+        self._mapped = mapped
+        self.store = store
         self._kind = kind
         self._effort = effort
 
@@ -85,28 +88,32 @@ class FaissIndex:
 
     def with_effort(self, effort: Effort) -> "FaissIndex":
         """The same index, searched otherwise."""
-        return FaissIndex(self._index, self._store, self._kind, effort)
+        return FaissIndex(self._index, self.store, self._kind, effort, self._mapped)
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> list[Hits]:
-        places = None if allowed is None else self._store.places(allowed)
+        places = None if allowed is None else self.store.places(allowed)
         if places is not None:
             places = places[places >= 0]
             if len(places) <= _EXACT_SCAN:
-                vectors, ids = self._store.vectors[places], self._store.ids[places]
+                vectors, ids = self.store.vectors[places], self.store.ids[places]
                 return [best(ids, exact_scores(vectors, query), k) for query in queries]
         return [self._nearest(query, k, places) for query in queries]
 
     def vectors(self, ids: Ids) -> Vectors:
-        return self._store.take(ids)
+        return self.store.take(ids)
 
     def save(self, folder: Path) -> None:
-        self._store.save(folder)
+        self.store.save(folder)
         self.save_lists(folder)
 
     def save_lists(self, folder: Path) -> None:
         """Write all but the exact vectors, where those lie in the folder already."""
-        _vendor().write_index(self._index, str(folder / _FILE))
-        (folder / _RECIPE).write_text(self.recipe.model_dump_json())
+        if self._mapped is None:
+            _vendor().write_index(self._index, str(folder / _FILE))
+        else:
+            shutil.copyfile(self._mapped, folder / _FILE)
+        told = {"recipe": self.recipe.model_dump(), "bytes": (folder / _FILE).stat().st_size}
+        (folder / _RECIPE).write_text(json.dumps(told))
 
     @classmethod
     def load(cls, folder: Path) -> "FaissIndex":
@@ -114,14 +121,17 @@ class FaissIndex:
         faiss = _vendor()
         store = VectorStore.open(folder)
         try:
-            recipe = IndexRecipe.model_validate(json.loads((folder / _RECIPE).read_text()))
+            told = json.loads((folder / _RECIPE).read_text())
+            recipe = IndexRecipe.model_validate(told["recipe"])
+            if (folder / _FILE).stat().st_size != told["bytes"]:  # reading past the end of a mapped file kills
+                raise ValueError(f"{_FILE} is cut")
             effort = Effort(tuple(recipe.parameters["probes"]), recipe.parameters["refine"])
             index = faiss.read_index(str(folder / _FILE), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
             if (index.ntotal, index.d) != store.vectors.shape:
                 raise ValueError("the lists and the exact vectors are not of one index")
-        except (RuntimeError, OSError, ValueError, KeyError) as error:
+        except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
             raise Corrupt("index_unreadable", f"{folder} holds no readable FAISS index: {error}") from error
-        return cls(index, store, recipe.kind, effort)
+        return cls(index, store, recipe.kind, effort, folder / _FILE)
 
     def _nearest(self, query: Vectors, k: int, places: NDArray[np.intp] | None) -> Hits:
         """Ask for more and read more lists until k are found and no equal one can have been cut off."""
@@ -134,8 +144,8 @@ class FaissIndex:
             if short and probes < self.lists:
                 probes = min(4 * probes, self.lists)
                 continue
-            hits = best(self._store.ids[found], exact_scores(self._store.vectors[found], query), k)
-            if len(found) < wanted or wanted == reach or not _is_cut_in_ties(rough, found, self._store, hits):
+            hits = best(self.store.ids[found], exact_scores(self.store.vectors[found], query), k)
+            if len(found) < wanted or wanted == reach or not _is_cut_in_ties(rough, found, self.store, hits):
                 return hits
             wanted = min(2 * wanted, reach)
         return Hits(np.empty(0, np.int64), np.empty(0, np.float32))

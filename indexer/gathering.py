@@ -26,7 +26,7 @@ async def gather(catalog: Catalog, collection_id: int, encoder: EncoderRecipe, f
     async with catalog.consistent() as session:
         generation = await collections.generation(session, collection_id)
         await asyncio.to_thread(_start, folder)
-        async for batch in embeddings.stream(session, collection_id, encoder.fingerprint(), encoder.dimensions):
+        async for batch in embeddings.stream(session, collection_id, encoder):
             await asyncio.to_thread(_append, folder, batch, encoder.views)
             rows += len(batch.rows)
     await asyncio.to_thread(write_shape, folder, rows * encoder.views, encoder.dimensions)

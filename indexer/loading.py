@@ -97,10 +97,7 @@ class Loader:
         return replace(now, generation=generation)
 
     def _above(self, session: ReadSession, known: Snapshot) -> AsyncIterator[Vectored]:
-        encoder = self.encoder
-        return embeddings.stream(
-            session, known.collection_id, encoder.fingerprint(), encoder.dimensions, above=known.generation
-        )
+        return embeddings.stream(session, known.collection_id, self.encoder, above=known.generation)
 
 
 def _news(known: Snapshot, batch: Vectored) -> tuple[Rows, NDArray[np.float32]]:

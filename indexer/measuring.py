@@ -11,6 +11,8 @@ from indexer.vector_index import Hits, VectorIndex
 from indexer.vector_store import VectorStore
 
 _BLOCK = 65_536
+_SAMPLE = 200
+_SEED = 20_260_101
 _LIKENESS = 0.6
 """How near a stand-in query is to its description: real short queries are about this far from their long texts."""
 
@@ -45,6 +47,12 @@ def finding_itself(index: VectorIndex, vectors: Vectors) -> float:
         return 1.0
     found = [hits.scores[0] if len(hits.scores) else -1 for hits in index.search(vectors, 1)]
     return float(np.mean(np.array(found) >= np.sum(vectors * vectors, axis=1) - ROUNDING))
+
+
+def measured(index: VectorIndex, store: VectorStore) -> float | None:
+    """Recall@10 for stand-in queries, None of an empty index."""
+    queries = stand_ins(sample(store, _SAMPLE, _SEED), _SEED)
+    return recall(index, queries, truth(store, queries, 10), 10)
 
 
 def sample(store: VectorStore, n: int, seed: int) -> Vectors:

@@ -1,4 +1,4 @@
-"""`wordsight index build|status|rollback`: index releases of a collection."""
+"""`wordsight index build|status|verify|repair|rollback`: index releases of a collection."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,9 +7,12 @@ import typer
 from app.cli import output
 from app.cli.options import CollectionOption, Json
 from app.cli.wiring import load_encoder, with_catalog
+from scenes.errors import Corrupt
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from indexer.drift import Drift, Report
+    from indexer.repair import Repaired
     from scenes.catalog.engine import Catalog
     from scenes.catalog.releases import Release
 
@@ -20,6 +23,8 @@ def register(cli: typer.Typer) -> None:
     )
     group.command()(build)
     group.command()(status)
+    group.command()(verify)
+    group.command()(repair)
     group.command()(rollback)
     cli.add_typer(group, name="index")
 
@@ -31,9 +36,23 @@ def build(collection: CollectionOption, as_json: Json = False) -> int:
 
 
 def status(collection: CollectionOption, as_json: Json = False) -> int:
-    """Say which release answers, how many images it holds and how many changed since."""
-    _print(as_json, with_catalog(lambda catalog, _: _status(catalog, collection)))
+    """Say which release is active, whether its files are whole, and how many images changed since it was built."""
+    _print(as_json, with_catalog(lambda catalog, config: _status(catalog, config, collection)))
     return 0
+
+
+def verify(collection: CollectionOption, as_json: Json = False) -> int:
+    """Compare every file and every vector of the active release with Postgres; exit code 1 where they differ."""
+    report = with_catalog(lambda catalog, config: _verify(catalog, config, collection))
+    _print(as_json, _reported(report))
+    return 1 if report.drift else 0
+
+
+def repair(collection: CollectionOption, as_json: Json = False) -> int:
+    """Mend all that `verify` finds, while searches go on; exit code 1 where something could not be mended."""
+    done = with_catalog(lambda catalog, config: _repair(catalog, config, collection))
+    _print(as_json, _reported(done.after) | {"mended": [_drift(one) for one in done.mended]})
+    return 1 if done.after.drift else 0
 
 
 def rollback(collection: CollectionOption, as_json: Json = False) -> int:
@@ -54,7 +73,8 @@ async def _build(catalog: "Catalog", config: "Settings", name: str) -> dict[str,
     return _body(done.release, 0)
 
 
-async def _status(catalog: "Catalog", name: str) -> dict[str, Any]:
+async def _status(catalog: "Catalog", config: "Settings", name: str) -> dict[str, Any]:
+    from indexer.release import open_release
     from scenes.catalog import collections, embeddings, releases
 
     async with catalog.reading() as session:
@@ -62,7 +82,13 @@ async def _status(catalog: "Catalog", name: str) -> dict[str, Any]:
         release = await releases.active(session, row.id)
         since = release.generation if release else 0
         changed = await embeddings.count_since(session, row.id, since)
-    return _body(release, changed)
+    body = _body(release, changed)
+    try:
+        if release is not None:
+            open_release(release, config.home)
+    except Corrupt as error:
+        body["damage"] = f"{error.message}; another release answers, or Postgres; index repair mends it"
+    return body
 
 
 async def _rollback(catalog: "Catalog", name: str) -> dict[str, Any]:
@@ -75,6 +101,34 @@ async def _rollback(catalog: "Catalog", name: str) -> dict[str, Any]:
     return _body(release, 0)
 
 
+async def _verify(catalog: "Catalog", config: "Settings", name: str) -> "Report":
+    from indexer.drift import verify
+    from scenes.catalog import collections
+
+    async with catalog.reading() as session:
+        row = await collections.get(session, name)
+    return await verify(catalog, row, load_encoder(row.settings.encoder).recipe, config.home)
+
+
+async def _repair(catalog: "Catalog", config: "Settings", name: str) -> "Repaired":
+    from indexer.repair import repair
+    from scenes.catalog import collections
+
+    async with catalog.reading() as session:
+        row = await collections.get(session, name)
+    with output.progress("embedding") as tick:
+        return await repair(catalog, row, load_encoder(row.settings.encoder), config.home, tick)
+
+
+def _reported(report: "Report") -> dict[str, Any]:
+    body = _body(report.release, 0) | {"rows": report.rows, "recall_at_10": report.recall_at_10}
+    return body | {"drift": [_drift(one) for one in report.drift]}
+
+
+def _drift(drift: "Drift") -> dict[str, Any]:
+    return {"kind": drift.kind, "count": drift.count, "detail": drift.detail}
+
+
 def _body(release: "Release | None", changed: int) -> dict[str, Any]:
     return {
         "release": str(release.id) if release else None,
@@ -82,6 +136,7 @@ def _body(release: "Release | None", changed: int) -> dict[str, Any]:
         "recall_at_10": release.recall_at_10 if release else None,
         "kind": release.index_recipe.kind if release else None,
         "changed_since": changed,
+        "damage": None,
         "drift": None,
     }
 

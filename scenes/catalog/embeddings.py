@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Boolean, LargeBinary, Select, cast, func, literal, select, true, update
+from sqlalchemy import BigInteger, Boolean, LargeBinary, Select, cast, delete, func, literal, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -15,6 +15,7 @@ from scenes.catalog.collections import next_generation
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.tables import descriptions, embeddings, images, tombstones
 from scenes.description import SceneDescription
+from scenes.recipe import EncoderRecipe
 
 LITTLE_ENDIAN_FLOAT32 = np.dtype("<f4")
 
@@ -66,17 +67,44 @@ async def store(
 
 
 async def stream(
-    session: ReadSession, collection_id: int, encoder: str, dimensions: int, *, above: int = 0, batch: int = 10_000
+    session: ReadSession, collection_id: int, encoder: EncoderRecipe, *, above: int = 0, batch: int = 10_000
 ) -> AsyncIterator[Vectored]:
-    """All images with vectors whose generation is above `above`, ordered by row, in batches."""
+    """All images with vectors whose generation is above `above`, ordered by row, in batches.
+
+    Vectors of another size than the encoder's are as good as none; `misshapen` tells them.
+    """
     last = 0
     while True:
         found = _vectored(collection_id, encoder, above).where(images.c.id > last).limit(batch)
         rows = (await session.execute(found)).all()
         if not rows:
             return
-        yield _as_vectored([tuple(row) for row in rows], dimensions)
+        yield _as_vectored([tuple(row) for row in rows], encoder.dimensions)
         last = rows[-1].id
+
+
+async def misshapen(session: ReadSession, collection_id: int, encoder: EncoderRecipe) -> list[int]:
+    """Rows of images that have vectors of another size than the encoder's."""
+    found = (
+        select(descriptions.c.image)
+        .join(embeddings, embeddings.c.description_id == descriptions.c.id)
+        .join(images, images.c.id == descriptions.c.image)
+        .where(images.c.collection_id == collection_id, embeddings.c.encoder == encoder.fingerprint())
+        .where(func.octet_length(embeddings.c.vectors) != _size(encoder))
+    )
+    return [row for (row,) in await session.execute(found)]
+
+
+async def unembedded(session: ReadSession, collection_id: int, encoder: str) -> list[int]:
+    """Rows of images whose current description has no vectors under an encoder recipe."""
+    return [row for (row,) in await session.execute(_missing(collection_id, encoder).with_only_columns(images.c.id))]
+
+
+async def drop(session: WriteSession, rows: Sequence[int], encoder: str) -> None:
+    """Forget the vectors of these images; they are embedded again when next looked for."""
+    mine = select(descriptions.c.id).where(is_one_of(descriptions.c.image, list(rows)))
+    forgotten = delete(embeddings).where(embeddings.c.encoder == encoder, embeddings.c.description_id.in_(mine))
+    await session.execute(forgotten)
 
 
 async def removed_since(session: ReadSession, collection_id: int, generation: int) -> NDArray[np.int64]:
@@ -107,13 +135,14 @@ def _missing(collection_id: int, encoder: str) -> Select[Any]:
     )
 
 
-def _vectored(collection_id: int, encoder: str, above: int) -> Select[Any]:
+def _vectored(collection_id: int, encoder: EncoderRecipe, above: int) -> Select[Any]:
     """Each image with the vectors that speak for it: its current description's, else those of the newest one that
     has any, so that an edited image is found by its old words until the new ones are embedded."""
     mine = (
         select(embeddings.c.vectors)
         .join(descriptions, descriptions.c.id == embeddings.c.description_id)
-        .where(descriptions.c.image == images.c.id, embeddings.c.encoder == encoder)
+        .where(descriptions.c.image == images.c.id, embeddings.c.encoder == encoder.fingerprint())
+        .where(func.octet_length(embeddings.c.vectors) == _size(encoder))
         .order_by((descriptions.c.id == images.c.description_id).desc(), descriptions.c.id.desc())
         .limit(1)
         .lateral("mine")
@@ -124,6 +153,10 @@ def _vectored(collection_id: int, encoder: str, above: int) -> Select[Any]:
         .where(images.c.collection_id == collection_id, images.c.generation > above)
         .order_by(images.c.id)
     )
+
+
+def _size(encoder: EncoderRecipe) -> int:
+    return encoder.views * encoder.dimensions * LITTLE_ENDIAN_FLOAT32.itemsize
 
 
 def _to_bytes(vectors: NDArray[np.float32]) -> bytes:

@@ -56,6 +56,11 @@ async def rollback(session: WriteSession, collection_id: int) -> Release:
     return release
 
 
+async def forget_previous(session: WriteSession, collection_id: int) -> None:
+    """There is nothing to roll back to any more."""
+    await session.execute(update(collections).where(collections.c.id == collection_id).values(previous_release=None))
+
+
 async def active(session: ReadSession, collection_id: int) -> Release | None:
     """The release that searches use, None before the first one."""
     joined = collections.c.active_release == releases.c.id

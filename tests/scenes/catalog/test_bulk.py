@@ -103,7 +103,7 @@ async def test_vectors_of_what_was_deleted_meanwhile_are_left_out(catalog: Catal
         await images.delete(session, collection.id, [external_image_id("a")])
         rows = [(row_id, np.full((1, 4), row_id, np.float32), True) for row_id, _ in todo]
         await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows)
-        (batch,) = [b async for b in embeddings.stream(session, collection.id, ENCODER.fingerprint(), 4)]
+        (batch,) = [b async for b in embeddings.stream(session, collection.id, ENCODER)]
     assert batch.vectors.tolist() == [[[todo[1][0]] * 4]]
 
 

@@ -138,7 +138,7 @@ async def test_vectors_come_back_as_they_went_in(catalog: Catalog, collection: C
             session, collection.id, encoder, [(row, vectors[i], False) for i, (row, _) in enumerate(todo)]
         )
         assert await embeddings.count_missing(session, collection.id, encoder) == 0
-        got = [batch async for batch in embeddings.stream(session, collection.id, encoder, 4, batch=3)]
+        got = [batch async for batch in embeddings.stream(session, collection.id, ENCODER, batch=3)]
     assert [len(batch.rows) for batch in got] == [3, 3, 1]
     assert np.array_equal(np.concatenate([batch.vectors for batch in got]), vectors)
 
