@@ -20,10 +20,12 @@ from app.state import State, state_of
 from scenes.answer import Query
 from scenes.catalog import collections, images
 from scenes.errors import Unauthenticated, WordsightError
+from scenes.wording import object_phrase, people_phrase, relation_phrase
 
 _HERE = Path(__file__).parent
 _templates = Jinja2Templates(_HERE / "templates")
 _templates.env.globals |= {"sketch": sketch, "highlighted": highlighted}
+_templates.env.globals |= {one.__name__: one for one in (object_phrase, people_phrase, relation_phrase)}
 _PAGE_RESULTS = 24
 Page = Callable[[Request, State], Awaitable[Response]]
 _MAX_AGE = timedelta(seconds=SESSION_SECONDS)
@@ -111,5 +113,7 @@ async def _page(request: Request, state: State, facts: dict[str, Any], status: H
 
 
 def _needs_login(request: Request, error: WordsightError) -> Response:
-    told = {"error": error.message, "fix": error.fix or ""}
+    """A first visit is no error; a session that is over and a link that was used are told."""
+    first_visit = request.url.path != "/login" and SESSION_COOKIE not in request.cookies
+    told = {"error": "" if first_visit else error.message}
     return _templates.TemplateResponse(request, "login.html", told, status_code=HTTPStatus.UNAUTHORIZED)

@@ -1,10 +1,12 @@
 """The search page in a real browser."""
 
+import time
 from pathlib import Path
 
 import pytest
 from playwright.async_api import async_playwright
 
+from app.security import Secret
 from tests.app.conftest import Command
 from tests.app.serving import served
 
@@ -42,8 +44,36 @@ async def test_log_in_by_the_link_search_and_look(animals: Command, tmp_path: Pa
             shot = await page.screenshot(path=tmp_path / "page.png")
             assert len(shot) > 10_000
             await page.locator(".card h2 a").first.click()
-            assert "imported" in await page.content() or "import" in await page.locator("dl").inner_text()
+            assert "imported" in await page.locator("dl").inner_text()
             await page.goto(server.login)
             assert "used already" in await page.content()
             await browser.close()
     assert not [text for text in complaints if "401" not in text], complaints
+
+
+async def test_a_newcomer_is_told_what_to_do(command: Command) -> None:
+    with served(command.environment) as server:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            page = await browser.new_page(viewport={"width": 390, "height": 844})
+            await page.goto(server.url)
+            assert await page.get_by_role("alert").count() == 0
+            answer = await page.goto(f"{server.url}/login?token=guessed")
+            assert answer is not None
+            assert answer.status == 401
+            assert "used already or is too old" in await page.get_by_role("alert").inner_text()
+            await page.goto(server.login)
+            assert await page.get_by_role("heading").inner_text() == "Nothing here yet"
+            assert "wordsight ingest FOLDER" in await page.locator("pre").inner_text()
+            assert await page.locator("form").count() == 0
+            answer = await page.goto(f"{server.url}/images/none/{'0' * 64}")
+            assert answer is not None
+            assert answer.status == 404
+            assert await page.evaluate("document.documentElement.scrollWidth") == 390
+            expired = Secret.load(command.home, None).sign_session("person", time.time() - 1)
+            (cookie,) = await page.context.cookies()
+            await page.context.add_cookies([cookie | {"value": expired}])
+            await page.goto(server.url)
+            assert await page.get_by_role("heading").inner_text() == "Please log in"
+            assert "session is over" in (await page.get_by_role("alert").inner_text()).lower()
+            await browser.close()
