@@ -56,9 +56,9 @@ def _named(description: SceneDescription) -> list[str]:
 
 
 def _label(thing: SceneObject, number: int) -> Markup:
-    text = _cut(f"{thing.count} {thing.name}" if thing.count and thing.count > 1 else thing.name, _LETTERS)
+    text = _cut(f"{thing.count} × {thing.name}" if thing.count and thing.count > 1 else thing.name, _LETTERS)
     colour = _COLOURS.get(thing.colour or "")
-    width = 8.5 * len(text) + (42 if colour else 26)
+    width = 9.2 * len(text) + (42 if colour else 26)
     x, y = _centre(thing, number)
     left = min(max(x - width / 2, 4), _WIDTH - width - 4)
     dot = Markup('<circle cx="{:.0f}" cy="{:.0f}" r="6" fill="{}"/>').format(left + 16, y, colour) if colour else ""
@@ -90,9 +90,11 @@ def _crowd(people: int) -> list[Markup]:
 
 def _quote(description: SceneDescription) -> Markup:
     text = _cut(description.summary or description.detail, _QUOTED)
-    return Markup('<text class="quote" x="{}" y="{}" text-anchor="middle">“{}”</text>').format(
-        _WIDTH // 2, _HEIGHT // 2, text
-    )
+    width = 8.2 * len(text) + 40
+    return Markup(
+        '<rect x="{:.0f}" y="82" width="{:.0f}" height="34" rx="17" fill="#fffdf8" fill-opacity=".92"/>'
+        '<text class="quote" x="{}" y="104" text-anchor="middle">“{}”</text>'
+    ).format((_WIDTH - width) / 2, width, _WIDTH // 2, text)
 
 
 def _cut(text: str, most: int) -> str:

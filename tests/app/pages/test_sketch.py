@@ -23,7 +23,7 @@ def test_objects_are_labelled_and_people_are_drawn() -> None:
     dogs = SceneObject(name="dog", count=2, position="left", colour="brown")
     crowd = People(count=900)
     description = SceneDescription(objects=(dogs, SceneObject(name="ball")), people=(crowd,))
-    assert texts(description) == ["2 dog", "ball"]
+    assert texts(description) == ["2 × dog", "ball"]
     assert len(re.findall("<path d=.M[0-9]+ 200v", str(sketch(description)))) == 5
 
 
