@@ -12,7 +12,8 @@ from app.search.engines import Engines
 from app.search.evidence import evidence
 from app.search.known import KnownCollections, KnownImages
 from app.security import Secret
-from indexer.encoder import Encoder
+from indexer.encoder import Encoder, Vectors
+from indexer.filtered import search_filtered
 from indexer.microbatch import EncodedQuery
 from indexer.searcher import Found, Snapshot
 from scenes.answer import Answer, Match, Query
@@ -22,6 +23,7 @@ from scenes.catalog.engine import Catalog
 from scenes.catalog.images import ImageView
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import BadInput
+from scenes.filtering import Filter, parse
 
 
 class SearchLog(Protocol):
@@ -39,19 +41,30 @@ class SearchService:
     images: KnownImages
     log: SearchLog
     secret: Secret
+    catalog: Catalog
 
     async def search(self, collection_name: str, query: Query) -> Answer:
         """The answer to one query. Raises `NotFound` (`collection_unknown`), `BadInput`, `EnvironmentMissing`."""
         _refuse_unsupported(query)
+        asked = None if query.filter is None else parse(query.filter)
         collection = await self.collections.get(collection_name)
         engine = await self.engines.of(collection.settings.encoder)
         snapshot = await engine.searcher.snapshot(collection)
         encoded = await engine.encoder.encode(query.query, remember=collection.settings.search_log != "off")
-        found = await asyncio.to_thread(snapshot.search, encoded.vector, query.k)
+        found, exists = await self._found(snapshot, encoded.vector, query.k, asked)
         views = await self.images.by_rows(collection, found.rows.tolist())
         matches = _matches(found, views, query.query)
         stored = await self._store(collection, snapshot, query, matches)
-        return _answer(snapshot, matches, encoded, stored)
+        return _answer(snapshot, matches, encoded, stored).model_copy(update={"exists": exists})
+
+    async def _found(
+        self, snapshot: Snapshot, vector: Vectors, k: int, asked: Filter | None
+    ) -> tuple[Found, int | None]:
+        """The k best images, with a filter those that pass, and how many pass, where that was counted."""
+        if asked is None:
+            return await asyncio.to_thread(snapshot.search, vector, k), None
+        filtered = await search_filtered(self.catalog, snapshot, vector, k, asked)
+        return filtered.found, filtered.exists
 
     async def _store(
         self, collection: CollectionRow, snapshot: Snapshot, query: Query, matches: Sequence[Match]
@@ -92,11 +105,11 @@ def make_service(
     """A service over encoders by name; without a log it stores each search before it answers."""
     engines = Engines(catalog, home, load)
     known = KnownCollections(catalog), KnownImages(catalog)
-    return SearchService(engines, *known, log or DirectLog(catalog), secret)
+    return SearchService(engines, *known, log or DirectLog(catalog), secret, catalog)
 
 
 def _refuse_unsupported(query: Query) -> None:
-    for name in ("filter", "cursor", "fields"):
+    for name in ("cursor", "fields"):
         if getattr(query, name) is not None:
             raise BadInput("not_supported_yet", f"{name!r} is not supported by this version", fix=f"leave {name!r} out")
 

@@ -135,3 +135,16 @@ def test_a_score_does_not_depend_on_a_vectors_place(dimensions: int, n: int, see
     assert np.array_equal(exact_scores(vectors[order], query), scores[order])
     alone = [float(exact_scores(vectors[i : i + 1], query)[0]) for i in range(min(n, 5))]
     assert alone == scores[:5].tolist()
+
+
+def test_many_allowed_ids_are_found_through_the_lists() -> None:
+    vectors, ids = data(80_000, 8)
+    store = VectorStore.of(vectors, ids)
+    index = make(store, IndexRecipe(kind="ivf-sq8", parameters={"lists": 128}))
+    allowed = np.sort(np.random.default_rng(9).permutation(ids)[:60_000])
+    queries = stand_ins(sample(store, 50, 9), 9)
+    right = ExactIndex(store).search(queries, 10, allowed)
+    found = index.search(queries, 10, allowed)
+    assert all(np.isin(one.ids, allowed).all() for one in found)
+    good = [np.mean(f.scores >= r.scores[-1]) for f, r in zip(found, right, strict=True)]
+    assert np.mean(good) >= PROMISED_RECALL

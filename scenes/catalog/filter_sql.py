@@ -1,0 +1,70 @@
+"""Filters as SQL: each condition is one JSON path, in lax mode, that an index on the column can answer."""
+
+import json
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Select, and_, cast, func, literal, not_, or_, select
+from sqlalchemy.dialects.postgresql import JSONPATH
+
+from scenes.catalog.bulk import is_one_of
+from scenes.catalog.engine import ReadSession
+from scenes.catalog.tables import descriptions, images
+from scenes.filtering import Absent, AllOf, AnyOf, Filter, IsOneOf, Not, Path, Within
+
+_COLUMNS = {"metadata": images.c.metadata, "description": descriptions.c.body}
+_SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+async def passing(
+    session: ReadSession,
+    collection_id: int,
+    asked: Filter,
+    *,
+    among: NDArray[np.int64] | None = None,
+    limit: int | None = None,
+) -> NDArray[np.int64]:
+    """Rows of images that pass, int64 (n,), ascending; at most `limit`, only `among` these rows where given."""
+    found = _passing(collection_id, asked).order_by(images.c.id).limit(limit)
+    if among is not None:
+        found = found.where(is_one_of(images.c.id, among.tolist()))
+    return np.array([row for (row,) in await session.execute(found)], dtype=np.int64)
+
+
+async def count(session: ReadSession, collection_id: int, asked: Filter) -> int:
+    """How many images pass."""
+    counted = select(func.count()).select_from(_passing(collection_id, asked).subquery())
+    total: int = (await session.execute(counted)).scalar_one()
+    return total
+
+
+def _passing(collection_id: int, asked: Filter) -> Select[tuple[int]]:
+    joined = select(images.c.id).join(descriptions, descriptions.c.id == images.c.description_id)
+    return joined.where(images.c.collection_id == collection_id, _condition(asked))
+
+
+def _condition(asked: Filter) -> ColumnElement[bool]:
+    match asked:
+        case IsOneOf(path, values):
+            return _has(path, " || ".join(f"@ == {json.dumps(value)}" for value in values))
+        case Within(path, bounds):
+            return _has(path, " && ".join(f"@ {_SIGNS[name]} {json.dumps(value)}" for name, value in bounds))
+        case Absent(path):
+            return _is_not(_has(path, "@ != null"))
+        case Not(part):
+            return _is_not(_condition(part))
+        case AllOf(parts):
+            return and_(*map(_condition, parts))
+        case AnyOf(parts):
+            return or_(*map(_condition, parts))
+
+
+def _has(path: Path, test: str) -> ColumnElement[bool]:
+    steps = "".join(f".{json.dumps(step)}" for step in path[1:])
+    where = cast(literal(f"lax ${steps} ? ({test})"), JSONPATH)
+    found: ColumnElement[bool] = _COLUMNS[path[0]].op("@?", is_comparison=True)(where)
+    return found
+
+
+def _is_not(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return not_(func.coalesce(condition, literal(False)))

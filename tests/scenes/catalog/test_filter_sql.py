@@ -1,0 +1,114 @@
+"""SQL and the reference in Python agree on every filter and every document."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from scenes.catalog import collections, filter_sql, publishing
+from scenes.catalog.engine import Catalog
+from scenes.catalog.publishing import Publication
+from scenes.catalog.tables import descriptions, images
+from scenes.collection import Collection
+from scenes.description import SceneDescription, SceneObject
+from scenes.filtering import matches, parse
+from scenes.identity import external_image_id
+
+pytestmark = pytest.mark.postgres
+
+KEYS = ["a", "b", 'q"\\uote', "ключ"]
+scalars = st.one_of(
+    st.integers(-3, 3),
+    st.sampled_from([0.5, -1.0, 2.0, 0.1, 1e23, 10**23, 1e-7, 10**17 + 1]),
+    st.sampled_from(["", "x", "X", "é", "z\u0301", "\U0001f600", "\uffff", '"', "\\", "\n"]),
+    st.booleans(),
+    st.none(),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)),
+    max_leaves=6,
+)
+documents = st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, values))
+objects = st.lists(
+    st.builds(
+        SceneObject,
+        name=st.sampled_from(["dog", "cat"]),
+        count=st.one_of(st.none(), st.integers(1, 3)),
+        attributes=st.lists(st.sampled_from(["red", "small"]), max_size=2).map(tuple),
+    ),
+    max_size=3,
+).map(tuple)
+described = st.builds(SceneDescription, detail=st.sampled_from(["x", "y"]), objects=objects)
+paths = st.one_of(
+    st.lists(st.sampled_from(KEYS), min_size=1, max_size=3).map(lambda steps: ".".join(["metadata", *steps])),
+    st.sampled_from(
+        ["description.objects.name", "description.objects.count", "description.objects.attributes", "description.style"]
+    ),
+)
+ordered = scalars.filter(lambda value: value is not None and not isinstance(value, bool))
+tests = st.one_of(
+    scalars,
+    st.lists(scalars, min_size=1, max_size=3).map(lambda some: {"in": some}),
+    st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), ordered, min_size=1, max_size=2),
+)
+conditions = st.tuples(paths, st.one_of(tests, tests.map(lambda test: {"not": test}))).map(lambda one: dict([one]))
+filters = st.recursive(
+    conditions,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"and": parts}),
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"or": parts}),
+        inner.map(lambda part: {"not": part}),
+    ),
+    max_leaves=4,
+)
+
+
+@pytest.fixture(scope="module")
+def runner(postgres_server: str) -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def shared(postgres_server: str, runner: asyncio.Runner) -> Iterator[Catalog]:
+    """One catalog for all examples: each makes a collection of its own and deletes it."""
+    catalog = Catalog.connect(postgres_server)
+    yield catalog
+    runner.run(catalog.close())
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(documents, described), min_size=1, max_size=8), st.lists(filters, min_size=1, max_size=12))
+def test_sql_and_the_reference_agree(
+    shared: Catalog, runner: asyncio.Runner, rows: list[tuple[Any, Any]], asked: list[Any]
+) -> None:
+    runner.run(agree(shared, rows, asked))
+
+
+async def agree(catalog: Catalog, rows: list[tuple[Any, Any]], asked: list[Any]) -> None:
+    publications = [
+        Publication(external_image_id(str(i)), "external", description, "import", str(i), metadata=metadata)
+        for i, (metadata, description) in enumerate(rows)
+    ]
+    async with catalog.writing() as session:
+        collection = await collections.create(session, Collection(name="filters"))
+        await publishing.publish(session, collection.id, publications)
+        stored = await session.execute(
+            select(images.c.id, images.c.metadata, descriptions.c.body)
+            .join(descriptions, descriptions.c.id == images.c.description_id)
+            .where(images.c.collection_id == collection.id)
+        )
+        documents = {row.id: {"metadata": row.metadata, "description": row.body} for row in stored}
+        for body in asked:
+            parsed = parse(json.loads(json.dumps(body)))
+            found = await filter_sql.passing(session, collection.id, parsed)
+            right = sorted(row for row, document in documents.items() if matches(parsed, document))
+            assert found.tolist() == right, body
+            assert await filter_sql.count(session, collection.id, parsed) == len(right)
+        await collections.delete(session, "filters")
