@@ -127,9 +127,10 @@ class FaissIndex:
                 raise ValueError(f"{_FILE} is cut")
             effort = Effort(tuple(recipe.parameters["probes"]), recipe.parameters["refine"])
             index = faiss.read_index(str(folder / _FILE), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+            faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0  # else each search starts 32 threads
             if (index.ntotal, index.d) != store.vectors.shape:
                 raise ValueError("the lists and the exact vectors are not of one index")
-        except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
+        except (RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corrupt("index_unreadable", f"{folder} holds no readable FAISS index: {error}") from error
         return cls(index, store, recipe.kind, effort, folder / _FILE)
 
