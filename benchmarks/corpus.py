@@ -1,0 +1,44 @@
+"""A seeded corpus of scene descriptions and distinct short queries, made of plain words: no data set is needed."""
+
+import random
+from dataclasses import dataclass
+
+_THINGS = """dog cat horse bus bicycle train boat tower bridge kitchen table chair lamp window garden street market beach
+mountain river forest field player child woman man chef cyclist farmer tourist umbrella kite ball racket surfboard
+skateboard laptop phone book bottle cup plate pizza cake sandwich apple banana clock vase sofa bed mirror sink""".split()
+_LOOKS = """red blue green yellow white black brown grey orange small large old new wooden metal striped shiny wet dusty
+bright dark tall narrow round empty crowded quiet sunny snowy foggy rusty clean painted broken soft""".split()
+_DEEDS = """stands sits rests runs leans waits turns falls shines lies hangs moves points looks opens rises""".split()
+_PLACES = """beside under behind near above inside against across from around""".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """`documents` and `queries`: texts, each different from all others."""
+
+    documents: list[str]
+    queries: list[str]
+
+
+def corpus(documents: int, queries: int, seed: int) -> Corpus:
+    """Descriptions of about 100 words, queries of 6 to 14."""
+    dice = random.Random(seed)
+    texts = [" ".join(_sentence(dice) for _ in range(9)) for _ in range(documents)]
+    asked: dict[str, None] = {}
+    while len(asked) < queries:
+        asked[_query(dice)] = None
+    return Corpus(texts, list(asked))
+
+
+def _sentence(dice: random.Random) -> str:
+    one, other = dice.sample(_THINGS, 2)
+    return (
+        f"A {dice.choice(_LOOKS)} {dice.choice(_LOOKS)} {one} {dice.choice(_DEEDS)} {dice.choice(_PLACES)} "
+        f"the {dice.choice(_LOOKS)} {other}."
+    )
+
+
+def _query(dice: random.Random) -> str:
+    one, other = dice.sample(_THINGS, 2)
+    words = f"a {dice.choice(_LOOKS)} {one} {dice.choice(_DEEDS)} {dice.choice(_PLACES)} a {dice.choice(_LOOKS)} {other}"
+    return words if dice.random() < 0.5 else f"{words} with a {dice.choice(_LOOKS)} {dice.choice(_THINGS)}"
