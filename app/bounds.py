@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.problems import problem
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_IMAGE_BYTES = 1024 * 1024
+MAX_BULK_BYTES = 32 * 1024 * 1024
 _CSP = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -25,7 +27,7 @@ class BodyTooLarge(Exception):
 
 
 class Bounds:
-    """Refuses bodies over `MAX_BODY_BYTES` with a problem, and adds security headers."""
+    """Refuses bodies over their path's bound with a problem, and adds security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,8 +39,9 @@ class Bounds:
         headers = dict(scope["headers"])
         secured = _secured(send, scope["path"])
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            await _refuse(scope, receive, secured)
+        most = _most(scope["path"])
+        if not length.isdigit() or int(length) > most:
+            await _refuse(scope, receive, secured, most)
             return
         started = False
 
@@ -48,20 +51,26 @@ class Bounds:
             await secured(message)
 
         try:
-            await self._app(scope, _bounded(receive), watch)
+            await self._app(scope, _bounded(receive, most), watch)
         except BodyTooLarge:
             if not started:
-                await _refuse(scope, receive, secured)
+                await _refuse(scope, receive, secured, most)
 
 
-def _bounded(receive: Receive) -> Receive:
+def _most(path: str) -> int:
+    if path.endswith("/images/bulk"):
+        return MAX_BULK_BYTES
+    return MAX_IMAGE_BYTES if "/images/" in path else MAX_BODY_BYTES
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
     taken = 0
 
     async def bounded() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
+        if taken > most:
             raise BodyTooLarge
         return message
 
@@ -79,7 +88,7 @@ def _secured(send: Send, path: str) -> Send:
     return secured
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    limit = f"a request may be {MAX_BODY_BYTES} bytes long"
-    response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large", limit, fix="ask in fewer words")
+async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
+    limit = f"a request may be {most} bytes long"
+    response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large", limit, fix="send less at once")
     await response(scope, receive, send)

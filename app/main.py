@@ -9,7 +9,10 @@ from app import problems
 from app.bounds import Bounds
 from app.collections.endpoints import router as collections_router
 from app.health.endpoints import router as health_router
+from app.idempotency import Idempotency
+from app.images.descriptions import router as descriptions_router
 from app.images.endpoints import router as images_router
+from app.keys.endpoints import router as keys_router
 from app.pages.router import mount as mount_pages
 from app.search.endpoints import router as search_router
 from app.state import State
@@ -29,9 +32,10 @@ def create_app(opened: Callable[[], AbstractAsyncContextManager[State]]) -> Fast
 
     app = FastAPI(title="wordsight", version=VERSION, description=_ABOUT, lifespan=lifespan)
     problems.install(app)
-    for router in (search_router, collections_router, images_router, health_router):
+    for router in (search_router, collections_router, images_router, descriptions_router, keys_router, health_router):
         app.include_router(router)
     mount_pages(app)
+    app.add_middleware(Idempotency)
     app.add_middleware(Bounds)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -17,7 +17,9 @@ from scenes.errors import (
     EnvironmentMissing,
     Forbidden,
     NotFound,
+    Outdated,
     Overloaded,
+    PreconditionMissing,
     Unauthenticated,
     WordsightError,
 )
@@ -25,6 +27,8 @@ from scenes.errors import (
 MEDIA_TYPE = "application/problem+json"
 _STATUS: tuple[tuple[type[WordsightError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
+    (Outdated, HTTPStatus.PRECONDITION_FAILED),
+    (PreconditionMissing, HTTPStatus.PRECONDITION_REQUIRED),
     (Conflict, HTTPStatus.CONFLICT),
     (BadInput, HTTPStatus.BAD_REQUEST),
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -65,6 +69,12 @@ def problem(
     """A problem as a response."""
     body = Problem(title=status.phrase, status=status, code=code, detail=detail, fix=fix)
     return JSONResponse(body.model_dump(mode="json"), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def told(error: WordsightError) -> Problem:
+    """An error of ours as a problem."""
+    status = status_of(error)
+    return Problem(title=status.phrase, status=status, code=error.code, detail=error.message, fix=error.fix)
 
 
 def status_of(error: WordsightError) -> HTTPStatus:

@@ -3,13 +3,25 @@
 import random
 from dataclasses import dataclass
 
-_THINGS = """dog cat horse bus bicycle train boat tower bridge kitchen table chair lamp window garden street market beach
-mountain river forest field player child woman man chef cyclist farmer tourist umbrella kite ball racket surfboard
-skateboard laptop phone book bottle cup plate pizza cake sandwich apple banana clock vase sofa bed mirror sink""".split()
-_LOOKS = """red blue green yellow white black brown grey orange small large old new wooden metal striped shiny wet dusty
-bright dark tall narrow round empty crowded quiet sunny snowy foggy rusty clean painted broken soft""".split()
-_DEEDS = """stands sits rests runs leans waits turns falls shines lies hangs moves points looks opens rises""".split()
-_PLACES = """beside under behind near above inside against across from around""".split()
+_THINGS_WORDS = """
+dog cat horse bus bicycle train boat tower bridge kitchen table chair lamp window garden street market beach
+mountain river forest field player child woman man chef cyclist farmer tourist umbrella kite ball racket
+surfboard skateboard laptop phone book bottle cup plate pizza cake sandwich apple banana clock vase sofa bed
+mirror sink
+"""
+_LOOKS_WORDS = """
+red blue green yellow white black brown grey orange small large old new wooden metal striped shiny wet dusty
+bright dark tall narrow round empty crowded quiet sunny snowy foggy rusty clean painted broken soft
+"""
+_DEEDS_WORDS = """
+stands sits rests runs leans waits turns falls shines lies hangs moves points looks opens rises
+"""
+_PLACES_WORDS = """
+beside under behind near above inside against across from around
+"""
+
+_THINGS, _LOOKS = _THINGS_WORDS.split(), _LOOKS_WORDS.split()
+_DEEDS, _PLACES = _DEEDS_WORDS.split(), _PLACES_WORDS.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +52,7 @@ def _sentence(dice: random.Random) -> str:
 
 def _query(dice: random.Random) -> str:
     one, other = dice.sample(_THINGS, 2)
-    words = f"a {dice.choice(_LOOKS)} {one} {dice.choice(_DEEDS)} {dice.choice(_PLACES)} a {dice.choice(_LOOKS)} {other}"
+    words = (
+        f"a {dice.choice(_LOOKS)} {one} {dice.choice(_DEEDS)} {dice.choice(_PLACES)} a {dice.choice(_LOOKS)} {other}"
+    )
     return words if dice.random() < 0.5 else f"{words} with a {dice.choice(_LOOKS)} {dice.choice(_THINGS)}"

@@ -1,60 +1,14 @@
 """Import of descriptions made elsewhere: JSON Lines, each line validated, errors told with their line numbers."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-
+from scenes.catalog.lines import MAX_LINE_BYTES, Line, LineError, parsed
 from scenes.catalog.publishing import Publication
-from scenes.description import Paragraph, SceneDescription, storable
 from scenes.errors import BadInput
-from scenes.identity import ImageId, external_image_id, fingerprint
 
-MAX_LINE_BYTES = 1_000_000
-
-
-class Line(BaseModel):
-    """One line: an id with a plain text or a full description."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
-    text: Annotated[Paragraph, Field(min_length=1)] | None = None
-    description: SceneDescription | None = None
-    sha256: ImageId | None = None
-    uri: Annotated[str, StringConstraints(min_length=1, max_length=4_000)] | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.text is None) == (self.description is None):
-            raise ValueError("a line needs either 'text' or 'description'")
-        return self
-
-    def publication(self) -> Publication:
-        """The line as the catalog takes it."""
-        description = self.description or SceneDescription.from_text(self.text or "")
-        return Publication(
-            image_id=self.sha256 or external_image_id(self.id),
-            id_from="sha256" if self.sha256 else "external",
-            description=description,
-            source="import",
-            variant=f"import:{fingerprint(description)}",
-            external_id=self.id,
-            uris=(self.uri,) if self.uri else (),
-            metadata=self.metadata,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class LineError:
-    """Why a line was rejected; lines are counted from 1."""
-
-    line: int
-    message: str
+__all__ = ["Line", "LineError", "read"]
 
 
 def read(path: Path) -> Iterator[Publication | LineError]:
@@ -68,28 +22,11 @@ def read(path: Path) -> Iterator[Publication | LineError]:
                     yield LineError(number, f"the line is longer than {MAX_LINE_BYTES} bytes")
                     _skip_line(file, raw)
                 elif raw.strip():
-                    yield _parsed(number, raw)
+                    yield parsed(number, raw)
     except OSError as error:
         raise BadInput("file_unreadable", f"{path} can't be read: {error.strerror}") from error
-
-
-def _parsed(number: int, raw: bytes) -> Publication | LineError:
-    try:
-        body = json.loads(raw, parse_constant=_no_constant)
-        storable(json.dumps(body, ensure_ascii=False))
-        return Line.model_validate(body).publication()
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return LineError(number, f"{where}: {first['msg']}" if where else first["msg"])
-    except (ValueError, RecursionError) as error:
-        return LineError(number, f"not a JSON object: {error}")
 
 
 def _skip_line(file: Any, raw: bytes) -> None:
     while raw and not raw.endswith(b"\n"):
         raw = file.readline(MAX_LINE_BYTES)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")

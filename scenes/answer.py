@@ -5,14 +5,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from scenes.description import SceneDescription
+from scenes.description import SceneDescription, Text
 from scenes.identity import ImageId
 
 MAX_QUERY_CHARACTERS = 10_000
 MAX_K = 1_000
 
 Source = Literal["machine", "import", "person"]
-QueryText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARACTERS)]
+QueryText = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARACTERS)]
 
 
 class Query(BaseModel):

@@ -21,6 +21,7 @@ COMMANDS: tuple[str, ...] = (
     "collection",
     "index",
     "key",
+    "feedback",
     "models",
     "doctor",
     "demo",

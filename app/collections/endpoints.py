@@ -1,22 +1,36 @@
-"""Reading collections."""
+"""Collections: make, list, change, delete."""
 
+from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.access import CallerDependency
+from app.paths import CollectionPath
 from app.problems import responses
 from app.security import may
 from app.state import state_of
 from scenes.catalog import collections
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import ReadSession
-from scenes.collection import Collection
+from scenes.collection import Collection, SearchLog
+from scenes.recipe import EngineName
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
-_PROBLEMS = responses(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+_PROBLEMS = responses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+Expiry = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=3_650))]
 
 
 class CollectionState(BaseModel):
@@ -36,7 +50,18 @@ class CollectionList(BaseModel):
     collections: tuple[CollectionState, ...]
 
 
-@router.get("", responses=responses(HTTPStatus.UNAUTHORIZED))
+class CollectionChange(BaseModel):
+    """What to change; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"search_log": "off"}]})
+
+    search_log: SearchLog | None = None
+    search_log_expiry: Expiry | None = None
+    engine: EngineName | None = None
+    third_party_consent: bool | None = None
+
+
+@router.get("", responses=_PROBLEMS)
 async def list_collections(request: Request, caller: CallerDependency) -> CollectionList:
     """The collections that this key may search."""
     async with state_of(request).catalog.reading() as session:
@@ -44,12 +69,46 @@ async def list_collections(request: Request, caller: CallerDependency) -> Collec
         return CollectionList(collections=tuple([await _state(session, row) for row in rows]))
 
 
+@router.post("", responses=_PROBLEMS, status_code=HTTPStatus.CREATED)
+async def create_collection(body: Collection, request: Request, caller: CallerDependency) -> CollectionState:
+    """Make an empty collection."""
+    caller.require("admin", body.name)
+    async with state_of(request).catalog.writing() as session:
+        return await _state(session, await collections.create(session, body))
+
+
 @router.get("/{collection}", responses=_PROBLEMS)
-async def get_collection(collection: str, request: Request, caller: CallerDependency) -> CollectionState:
+async def get_collection(collection: CollectionPath, request: Request, caller: CallerDependency) -> CollectionState:
     """One collection."""
     caller.require("search", collection)
     async with state_of(request).catalog.reading() as session:
         return await _state(session, await collections.get(session, collection))
+
+
+@router.patch("/{collection}", responses=_PROBLEMS)
+async def change_collection(
+    collection: CollectionPath, body: CollectionChange, request: Request, caller: CallerDependency
+) -> CollectionState:
+    """Change settings of a collection."""
+    caller.require("admin", collection)
+    state = state_of(request)
+    given = {name: getattr(body, name) for name in body.model_fields_set if getattr(body, name) is not None}
+    async with state.catalog.writing() as session:
+        before = await collections.get(session, collection)
+        row = await collections.update(session, before.settings.model_copy(update=given))
+        changed = await _state(session, row)
+    state.service.collections.forget(collection)
+    return changed
+
+
+@router.delete("/{collection}", responses=_PROBLEMS, status_code=HTTPStatus.NO_CONTENT)
+async def delete_collection(collection: CollectionPath, request: Request, caller: CallerDependency) -> None:
+    """Delete a collection with everything in it, and the keys to it."""
+    caller.require("admin", collection)
+    state = state_of(request)
+    async with state.catalog.writing() as session:
+        await collections.delete(session, collection)
+    state.service.collections.forget(collection)
 
 
 async def _state(session: ReadSession, row: CollectionRow) -> CollectionState:

@@ -41,6 +41,15 @@ class Keys:
             await keys.add(session, row, self.secret.digest(_PURPOSE, key))
         return key, row
 
+    async def rotate(self, old: KeyRow, grace: timedelta = timedelta(days=1)) -> tuple[str, KeyRow]:
+        """A new key that may do what the old one may; the old one ends after `grace`. Raises `Unauthenticated`."""
+        still_good(old)
+        life = old.expires_at - old.created_at if old.expires_at else None
+        key, row = await self.create(old.collection, old.scope, name=old.name, expires_in=life)
+        async with self.catalog.writing() as session:
+            await keys.expire(session, old.key_id, datetime.now(UTC) + grace)
+        return key, row
+
     async def check(self, key: str) -> KeyRow:
         """What a key may do. Raises `Unauthenticated`: `key_unknown`, `key_revoked`, `key_expired`."""
         async with self.catalog.reading() as session:

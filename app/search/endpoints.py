@@ -1,17 +1,25 @@
 """`POST /v1/collections/{collection}/search`: by POST, so that no query lands in a proxy's log."""
 
+import asyncio
 from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.access import CallerDependency
-from app.problems import responses
+from app.paths import CollectionPath
+from app.problems import Problem, responses, told
+from app.search.explain import Explanation, explain
 from app.state import state_of
-from scenes.answer import Answer, Query
-from scenes.catalog import collections, searches
-from scenes.errors import NotFound
+from scenes.answer import Answer, Query, QueryText
+from scenes.catalog import collections, feedback, images, searches
+from scenes.catalog.engine import ReadSession
+from scenes.catalog.feedback import Verdict
+from scenes.catalog.searches import StoredSearch
+from scenes.errors import NotFound, WordsightError
+from scenes.identity import ImageId
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"])
 _PROBLEMS = responses(
@@ -19,6 +27,9 @@ _PROBLEMS = responses(
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
@@ -43,24 +54,82 @@ class Stored(BaseModel):
     expires_at: str
 
 
+class Batch(BaseModel):
+    """Several questions at once."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"queries": [{"query": "a cat"}]}]})
+
+    queries: Annotated[tuple[Query, ...], Field(min_length=1, max_length=64)]
+
+
+class BatchAnswers(BaseModel):
+    """For each question its answer, or the problem with it, in the order of the questions."""
+
+    answers: tuple[Answer | Problem, ...]
+
+
+class ExplainQuery(BaseModel):
+    """Which image, and for which query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: QueryText
+    image_id: ImageId
+
+
+class Feedback(BaseModel):
+    """Was an image what the searcher looked for?"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image_id: ImageId
+    verdict: Verdict
+
+
 @router.post("/search", responses=_PROBLEMS, response_model=Answer)
-async def search(collection: str, query: Query, request: Request, caller: CallerDependency) -> Response:
+async def search(collection: CollectionPath, query: Query, request: Request, caller: CallerDependency) -> Response:
     """Find the images that best fit the words, best first."""
     caller.require("search", collection)
     answer = await state_of(request).service.search(collection, query)
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
+@router.post("/search/batch", responses=_PROBLEMS, response_model=BatchAnswers)
+async def batch_search(
+    collection: CollectionPath, batch: Batch, request: Request, caller: CallerDependency
+) -> Response:
+    """Answer several queries at once; one that fails does not disturb the others."""
+    caller.require("search", collection)
+    service = state_of(request).service
+
+    async def one(query: Query) -> Answer | Problem:
+        try:
+            return await service.search(collection, query)
+        except WordsightError as error:
+            return told(error)
+
+    answers = await asyncio.gather(*(one(query) for query in batch.queries))
+    return Response(BatchAnswers(answers=tuple(answers)).model_dump_json(), media_type="application/json")
+
+
+@router.post("/search/explain", responses=_PROBLEMS)
+async def explain_search(
+    collection: CollectionPath, body: ExplainQuery, request: Request, caller: CallerDependency
+) -> Explanation:
+    """Where one image stands for a query, and why."""
+    caller.require("search", collection)
+    return await explain(state_of(request), collection, body.query, body.image_id)
+
+
 @router.get("/searches/{search_id}", responses=_PROBLEMS)
-async def stored_search(collection: str, search_id: UUID, request: Request, caller: CallerDependency) -> Stored:
+async def stored_search(
+    collection: CollectionPath, search_id: UUID, request: Request, caller: CallerDependency
+) -> Stored:
     """What a search answered."""
     caller.require("search", collection)
     await state_of(request).log.flush_for(search_id)
     async with state_of(request).catalog.reading() as session:
-        row = await collections.get(session, collection)
-        found = await searches.get(session, search_id)
-    if found.collection_id != row.id:
-        raise NotFound("search_unknown", f"there is no stored search {search_id} in this collection")
+        found = await _stored(session, collection, search_id)
     return Stored(
         search_id=found.id,
         release=found.release,
@@ -70,3 +139,24 @@ async def stored_search(collection: str, search_id: UUID, request: Request, call
         created_at=found.created_at.isoformat(),
         expires_at=found.expires_at.isoformat(),
     )
+
+
+@router.post("/searches/{search_id}/feedback", responses=_PROBLEMS, status_code=HTTPStatus.NO_CONTENT)
+async def give_feedback(
+    collection: CollectionPath, search_id: UUID, body: Feedback, request: Request, caller: CallerDependency
+) -> None:
+    """Say whether an image was what the searcher looked for; a later verdict replaces an earlier one."""
+    caller.require("search", collection)
+    await state_of(request).log.flush_for(search_id)
+    async with state_of(request).catalog.writing() as session:
+        found = await _stored(session, collection, search_id)
+        await images.get(session, found.collection_id, body.image_id)
+        await feedback.say(session, search_id, body.image_id, body.verdict)
+
+
+async def _stored(session: ReadSession, collection: str, search_id: UUID) -> StoredSearch:
+    row = await collections.get(session, collection)
+    found = await searches.get(session, search_id)
+    if found.collection_id != row.id:
+        raise NotFound("search_unknown", f"there is no stored search {search_id} in this collection")
+    return found

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from scenes.catalog import searches
+from scenes.catalog import idempotency, searches
 from scenes.catalog.engine import Catalog
 from scenes.errors import WordsightError
 
@@ -15,6 +15,7 @@ EVERY = timedelta(hours=1)
 async def purge(catalog: Catalog) -> int:
     """Delete the stored searches that are past their expiry; returns how many."""
     async with catalog.writing() as session:
+        await idempotency.purge(session)
         return await searches.purge_expired(session)
 
 

@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
-import torch
 import faiss
+import torch
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel

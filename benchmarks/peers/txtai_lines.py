@@ -10,7 +10,9 @@ import uvicorn
 
 folder = Path(tempfile.mkdtemp())
 model = os.environ["MODEL"]
-(folder / "app.yml").write_text(f"writable: true\nembeddings:\n  path: {model}\n  content: true\npath: {folder / 'index'}\n")
+(folder / "app.yml").write_text(
+    f"writable: true\nembeddings:\n  path: {model}\n  content: true\npath: {folder / 'index'}\n"
+)
 os.environ["CONFIG"] = str(folder / "app.yml")
 sys.path.insert(0, str(folder))
 

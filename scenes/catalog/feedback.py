@@ -27,7 +27,9 @@ class Judged:
 async def say(session: WriteSession, search_id: UUID, image_id: str, verdict: Verdict) -> None:
     """Remember a verdict; a later one on the same image replaces it."""
     new = upsert(feedback).values(search_id=search_id, image_id=image_id, verdict=verdict)
-    await session.execute(new.on_conflict_do_update(index_elements=["search_id", "image_id"], set_={"verdict": verdict}))
+    await session.execute(
+        new.on_conflict_do_update(index_elements=["search_id", "image_id"], set_={"verdict": verdict})
+    )
 
 
 async def judged(session: ReadSession, collection_id: int) -> AsyncIterator[Judged]:

@@ -29,7 +29,8 @@ async def begin(session: WriteSession, caller: bytes, key: str, request_sha256: 
     mine = (idempotency.c.caller == caller) & (idempotency.c.key == key)
     await session.execute(delete(idempotency).where(mine & (old | (idempotency.c.created_at < func.now() - KEPT))))
     new = upsert(idempotency).values(caller=caller, key=key, request_sha256=request_sha256)
-    return (await session.execute(new.on_conflict_do_nothing())).rowcount == 1
+    made = await session.execute(new.on_conflict_do_nothing().returning(idempotency.c.key))
+    return made.one_or_none() is not None
 
 
 async def found(session: ReadSession, caller: bytes, key: str) -> Kept | None:

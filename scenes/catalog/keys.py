@@ -37,6 +37,20 @@ async def by_hmac(session: ReadSession, hmac: bytes) -> KeyRow | None:
     return None if row is None else _as_row(row)
 
 
+async def get(session: ReadSession, key_id: str) -> KeyRow:
+    """Raises `NotFound` (`key_unknown`)."""
+    row = (await session.execute(select(api_keys).where(api_keys.c.key_id == key_id))).one_or_none()
+    if row is None:
+        raise NotFound("key_unknown", f"there is no key {key_id!r}", fix="wordsight key list shows all")
+    return _as_row(row)
+
+
+async def expire(session: WriteSession, key_id: str, at: datetime) -> None:
+    """Let a key end at a time, or sooner where it does already."""
+    sooner = func.least(func.coalesce(api_keys.c.expires_at, at), at)
+    await session.execute(update(api_keys).where(api_keys.c.key_id == key_id).values(expires_at=sooner))
+
+
 async def all_(session: ReadSession) -> list[KeyRow]:
     """All keys, the oldest first."""
     return [_as_row(row) for row in await session.execute(select(api_keys).order_by(api_keys.c.created_at))]

@@ -188,6 +188,31 @@ searches = Table(
     Index(None, "collection_id", "created_at"),
 )
 
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("search_id", ForeignKey("searches.id", ondelete="CASCADE"), nullable=False),
+    Column("image_id", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    _now(),
+    PrimaryKeyConstraint("search_id", "image_id"),
+    CheckConstraint("verdict IN ('relevant', 'irrelevant')", name="verdict"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("caller", LargeBinary, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_sha256", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("media_type", Text, nullable=True),
+    Column("body", LargeBinary, nullable=True),
+    _now(),
+    PrimaryKeyConstraint("caller", "key"),
+    Index(None, "created_at"),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

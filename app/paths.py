@@ -1,0 +1,25 @@
+"""Names in paths and JSON in bodies, as every endpoint takes them: what Postgres could not store is refused at once."""
+
+from typing import Annotated, Any
+
+from fastapi import Path
+from pydantic import AfterValidator
+
+from scenes.description import storable
+from scenes.identity import HEX_SHA256, canonical_json
+
+CollectionPath = Annotated[
+    str,
+    Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Name of the collection.", examples=["photos"]),
+]
+ImageIdPath = Annotated[str, Path(pattern=HEX_SHA256, description="Hex SHA-256 that names the image.")]
+KeyIdPath = Annotated[str, Path(pattern=r"^key_[0-9a-f]{16}$", description="The key's id, not the key.")]
+
+
+def _storable_json(value: dict[str, Any]) -> dict[str, Any]:
+    storable(canonical_json(value).decode())
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+"""A JSON object without NUL characters, lone surrogates, NaN or infinities."""

@@ -1,0 +1,92 @@
+"""The app over real HTTP in this process: real Postgres, a fake encoder that obeys the contract, started in no time."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from app.access import KeyCache
+from app.keys.service import Keys
+from app.main import create_app
+from app.search.log import batching
+from app.search.service import make_service
+from app.security import Secret
+from app.state import State
+from scenes.catalog import collections
+from scenes.catalog.engine import Catalog
+from scenes.catalog.keys import Scope
+from scenes.collection import Collection
+from tests.indexer.letters import BagOfLetters
+
+SECRET = Secret(b"a secret of thirty-two characters")
+
+
+@dataclass(frozen=True)
+class Live:
+    """A running app: its address and its OpenAPI document's app."""
+
+    url: str
+    app: FastAPI
+    database_url: str
+
+    def key(self, collection: str, scope: Scope) -> str:
+        """A fresh key."""
+        return asyncio.run(self._key(collection, scope))
+
+    async def _key(self, collection: str, scope: Scope) -> str:
+        catalog = Catalog.connect(self.database_url)
+        try:
+            return (await Keys(catalog, SECRET).create(collection, scope))[0]
+        finally:
+            await catalog.close()
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+
+@contextmanager
+def live(database_url: str, home: Path, *names: str) -> Iterator[Live]:
+    """The app until the block ends, with collections of these names."""
+    url = database_url.replace("postgresql://", "postgresql+psycopg://")
+    app = create_app(lambda: _opened(url, home, names))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+        thread = threading.Thread(target=lambda: server.run(sockets=[listener]), daemon=True)
+        thread.start()
+        until = time.monotonic() + 20
+        while not server.started and thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert server.started
+        try:
+            yield Live(f"http://127.0.0.1:{port}", app, url)
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@asynccontextmanager
+async def _opened(url: str, home: Path, names: tuple[str, ...]) -> AsyncIterator[State]:
+    catalog = Catalog.connect(url)
+    try:
+        async with catalog.writing() as session:
+            for name in names:
+                await collections.ensure(session, Collection(name=name))
+        async with batching(catalog) as log:
+            service = make_service(catalog, lambda _name: BagOfLetters(), home, SECRET, log)
+            try:
+                yield State(catalog, service, log, KeyCache(Keys(catalog, SECRET)), SECRET)
+            finally:
+                service.engines.close()
+    finally:
+        await catalog.close()
