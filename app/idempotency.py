@@ -27,9 +27,9 @@ _GOOD = range(200, 300)
 
 @dataclass(slots=True)
 class Recorder:
-    """Passes messages on and keeps what they said."""
+    """Holds an answer back until what it says is kept."""
 
-    send: Send
+    messages: list[Message] = field(default_factory=list)
     status: int = 500
     media_type: str = "application/json"
     body: bytearray = field(default_factory=bytearray)
@@ -40,7 +40,7 @@ class Recorder:
             headers = dict(message.get("headers", []))
             self.media_type = headers.get(b"content-type", b"application/json").decode("latin-1")
         self.body += message.get("body", b"")
-        await self.send(message)
+        self.messages.append(message)
 
 
 class Idempotency:
@@ -76,7 +76,10 @@ class Idempotency:
         if not first:
             await _answer(kept, request)(scope, receive, send)
             return
-        await self._run(scope, body, Recorder(send), state, who, key)
+        recorder = Recorder()
+        await self._run(scope, body, recorder, state, who, key)
+        for message in recorder.messages:
+            await send(message)
 
     async def _run(self, scope: Scope, body: bytes, recorder: Recorder, state: State, who: bytes, key: str) -> None:
         try:

@@ -23,6 +23,8 @@ import numpy as np
 from benchmarks import recording
 from benchmarks.corpus import Corpus, corpus
 from benchmarks.load import Pace, Plan
+from indexer.encoder import Vectors
+from indexer.sentence_encoder import SentenceEncoder
 from scenes.models import DEFAULT_ENCODER, find_model
 
 MEASURED = ("app", "indexer", "scenes", "benchmarks/bench_server.py", "benchmarks/load.py", "benchmarks/peers")
@@ -55,12 +57,18 @@ def measure(texts: Corpus, folder: Path) -> dict[str, Any]:
     """Searches a second by server and level."""
     file = folder / "texts.json"
     file.write_text(json.dumps(texts.documents))
-    common = os.environ | {"TEXTS": str(file), "MODEL": str(find_model(DEFAULT_ENCODER)), "HF_HUB_OFFLINE": "1"}
+    common = os.environ | {
+        "TEXTS": str(file),
+        "VECTORS": str(folder / "vectors.npy"),
+        "MODEL": str(find_model(DEFAULT_ENCODER)),
+        "HF_HUB_OFFLINE": "1",
+    }
     plain = [json.dumps({"query": query, "k": 10}) for query in texts.queries]
+    np.save(folder / "vectors.npy", SentenceEncoder.load().encode_documents(texts.documents).vectors)
     found: dict[str, Any] = {"encoder_alone_batches": encoder_alone(texts.queries)}
     with ours(texts, folder / "home") as (port, headers, database):
         found["ours"] = levels(port, "/v1/collections/bench/search", plain, headers)
-        found["top10_overlap"] = overlap(texts, port, headers)
+        found["top10_overlap"] = overlap(texts, np.load(folder / "vectors.npy"), port, headers)
         peer = common | {"PEER_DATABASE": database}
         with served("pgvector_lines", peer, "/openapi.json") as port_of_peer:
             found["pgvector"] = levels(port_of_peer, "/search", plain, {})
@@ -129,14 +137,10 @@ def encoder_alone(queries: list[str]) -> float:
     return round(count / (time.perf_counter() - started), 1)
 
 
-def overlap(texts: Corpus, port: int, headers: dict[str, str]) -> float:
+def overlap(texts: Corpus, vectors: Vectors, port: int, headers: dict[str, str]) -> float:
     """How many of the top 10 are those of torch and exact search, on average."""
-    from indexer.sentence_encoder import SentenceEncoder
-
-    encoder = SentenceEncoder.load()
-    vectors = encoder.encode_documents(texts.documents).vectors
     asked = texts.queries[-_CHECKED:]
-    best = np.argsort(-(encoder.encode_queries(asked).vectors @ vectors.T), axis=1)[:, :10]
+    best = np.argsort(-(SentenceEncoder.load().encode_queries(asked).vectors @ vectors.T), axis=1)[:, :10]
     shared = []
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
         for query, expected in zip(asked, best, strict=True):
@@ -183,9 +187,10 @@ def running(program: list[str], environment: Mapping[str, str], port: int, ready
     """A server process, from its first answer to the end of the block."""
     process = subprocess.Popen(program, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        until = time.monotonic() + 180
+        until = time.monotonic() + 400
         while not _answers(f"http://127.0.0.1:{port}{ready}"):
             if process.poll() is not None or time.monotonic() > until:
+                process.kill()
                 raise RuntimeError(f"{program} did not start: {process.communicate()[1].decode()[-2_000:]}")
             time.sleep(0.2)
         yield

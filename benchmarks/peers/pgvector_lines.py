@@ -5,6 +5,7 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import uvicorn
 from fastapi import FastAPI
@@ -31,7 +32,7 @@ with psycopg.connect(os.environ["PEER_DATABASE"], autocommit=True) as first:
     first.execute("CREATE EXTENSION IF NOT EXISTS vector")
     first.execute("DROP TABLE IF EXISTS peer")
     first.execute(f"CREATE TABLE peer (id int PRIMARY KEY, text text, v vector({model.get_embedding_dimension()}))")
-    vectors = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    vectors = np.load(os.environ["VECTORS"])
     rows = [(i, text, literal(vector)) for i, (text, vector) in enumerate(zip(texts, vectors, strict=True))]
     first.cursor().executemany("INSERT INTO peer VALUES (%s, %s, %s::vector)", rows)
     first.execute("CREATE INDEX ON peer USING hnsw (v vector_ip_ops)")

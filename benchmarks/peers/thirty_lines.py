@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import faiss
+import numpy as np
 import torch
 import uvicorn
 from fastapi import FastAPI
@@ -16,7 +17,7 @@ if threads := os.environ.get("TORCH_THREADS"):
 texts = json.loads(Path(os.environ["TEXTS"]).read_text())
 model = SentenceTransformer(os.environ["MODEL"])
 index = faiss.IndexFlatIP(model.get_embedding_dimension())
-index.add(model.encode(texts, normalize_embeddings=True, show_progress_bar=False))
+index.add(np.load(os.environ["VECTORS"]))
 app = FastAPI()
 
 
