@@ -54,10 +54,12 @@ class KeyCache:
 
 
 async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
-    """The caller of a REST endpoint. Raises `Unauthenticated`."""
+    """The caller of a REST endpoint. Raises `Unauthenticated`, `Overloaded` (`rate_limited`)."""
     state = state_of(request)
     if given is not None:
-        return Caller(await state.keys.check(given.credentials))
+        key = await state.keys.check(given.credentials)
+        state.limits.take(key.key_id)
+        return Caller(key)
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie:
         return await session_caller(state, cookie)

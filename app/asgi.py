@@ -1,18 +1,24 @@
-"""The wiring of the server: `uvicorn app.asgi:app` with DATABASE_URL and WORDSIGHT_HOME set."""
+"""The wiring of the server: `uvicorn --factory app.asgi:create` with DATABASE_URL and WORDSIGHT_HOME set."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from fastapi import FastAPI
+
 from app.access import KeyCache
 from app.keys.service import Keys
+from app.limits import KeyLimits
 from app.main import create_app
+from app.metrics import Metrics
 from app.search.expiry import purging
 from app.search.log import batching
 from app.search.service import make_service
 from app.security import Secret
 from app.settings import Settings
 from app.state import State
+from app.watch import REQUESTS
 from indexer.serving_encoder import load_encoder
 from scenes.catalog.embedded import postgres
 from scenes.catalog.engine import Catalog
@@ -20,32 +26,45 @@ from scenes.catalog.engine import Catalog
 POOL_SIZE = 10
 
 
+def create() -> FastAPI:
+    """The app, from the environment."""
+    config, metrics = Settings(), Metrics()
+    _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
+    return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent)
+
+
+def _log_requests(level: int) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger(REQUESTS)
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(level)
+
+
 @asynccontextmanager
-async def opened() -> AsyncIterator[State]:
-    """Everything the server needs, from the environment; the shipped encoder is warm before the first request."""
-    config = Settings()
+async def opened(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
+    """Everything the server needs; the shipped encoder is warm before the first request."""
     config.home.mkdir(parents=True, exist_ok=True)
     with postgres(config.home, config.database) as url:
         catalog = Catalog.connect(url, pool_size=POOL_SIZE)
         try:
-            async with _state(catalog, config) as state:
+            async with _state(catalog, config, metrics) as state:
                 yield state
         finally:
             await catalog.close()
 
 
 @asynccontextmanager
-async def _state(catalog: Catalog, config: Settings) -> AsyncIterator[State]:
+async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     secret = Secret.load(config.home, config.secret)
     load = partial(load_encoder, home=config.home, runtime=config.encoder_runtime)
     async with batching(catalog) as log, purging(catalog):
-        service = make_service(catalog, load, config.home, secret, log)
+        service = make_service(catalog, load, config.home, secret, log, metrics)
+        metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
+        limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:
             await service.engines.of(None)
             async with service.engines.following():
-                yield State(catalog, service, log, KeyCache(Keys(catalog, secret)), secret)
+                yield State(catalog, service, log, KeyCache(Keys(catalog, secret)), secret, limits, metrics)
         finally:
             service.engines.close()
-
-
-app = create_app(opened)

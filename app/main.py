@@ -13,15 +13,19 @@ from app.idempotency import Idempotency
 from app.images.descriptions import router as descriptions_router
 from app.images.endpoints import router as images_router
 from app.keys.endpoints import router as keys_router
+from app.metrics import Metrics
 from app.pages.router import mount as mount_pages
 from app.search.endpoints import router as search_router
 from app.state import State
+from app.watch import Watch
 
 VERSION = "0.1.0"
 _ABOUT = "Find images by words without looking at them. Every error is application/problem+json with a stable code."
 
 
-def create_app(opened: Callable[[], AbstractAsyncContextManager[State]]) -> FastAPI:
+def create_app(
+    opened: Callable[[], AbstractAsyncContextManager[State]], metrics: Metrics, max_concurrent: int
+) -> FastAPI:
     """An app over a state that is opened when it starts and closed when it stops."""
 
     @asynccontextmanager
@@ -37,6 +41,7 @@ def create_app(opened: Callable[[], AbstractAsyncContextManager[State]]) -> Fast
     mount_pages(app)
     app.add_middleware(Idempotency)
     app.add_middleware(Bounds)
+    app.add_middleware(Watch, metrics=metrics, most=max_concurrent)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

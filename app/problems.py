@@ -55,6 +55,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WordsightError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_fault)
 
 
 def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -98,6 +99,15 @@ async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
     where = ".".join(str(part) for part in first["loc"] if part != "body")
     detail = f"{where}: {first['msg']}" if where else str(first["msg"])
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request_invalid", detail, fix="see /docs for what is accepted")
+
+
+async def _on_fault(_request: Request, _error: Exception) -> JSONResponse:
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "the server failed to answer; its log says more",
+        fix="tell the operator the X-Request-Id of this answer",
+    )
 
 
 async def _on_http(_request: Request, error: Exception) -> JSONResponse:

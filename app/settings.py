@@ -1,7 +1,7 @@
 """Settings from the environment, built once at the edge and passed on as values; never read at import."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field
@@ -20,6 +20,10 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
     encoder_runtime: Literal["onnx", "torch"] = Field("onnx", validation_alias="WORDSIGHT_ENCODER_RUNTIME")
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = Field(64, validation_alias="WORDSIGHT_MAX_CONCURRENT")
+    requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
+    server_processes: Annotated[int, Field(ge=1)] = Field(1, validation_alias="WORDSIGHT_SERVER_PROCESSES")
+    request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
     secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")
 
     @property

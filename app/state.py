@@ -5,6 +5,8 @@ from typing import Protocol, cast
 
 from fastapi import Request
 
+from app.limits import KeyLimits
+from app.metrics import Metrics
 from app.search.log import BatchLog
 from app.search.service import SearchService
 from app.security import Secret
@@ -27,6 +29,8 @@ class State:
     log: BatchLog
     keys: KeyCheck
     secret: Secret
+    limits: KeyLimits
+    metrics: Metrics
 
 
 def state_of(request: Request) -> State:

@@ -7,6 +7,7 @@ takes as many as a batch holds. So the wait is bounded by one batch in flight, a
 import asyncio
 import hmac
 import secrets
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +51,7 @@ class MicroBatcher:
         *,
         runners: int,
         waiting: int = MAX_WAITING,
-        seen: Callable[[int], None] = lambda _n: None,
+        seen: Callable[[int, float], None] = lambda _n, _s: None,
     ) -> None:
         self._encoder = encoder
         self._free = runners
@@ -87,14 +88,16 @@ class MicroBatcher:
             batch = [one for one in taken if not one[1].done()]
             if batch:
                 self._free -= 1
-                self._seen(len(batch))
                 work = asyncio.get_running_loop().run_in_executor(
                     self._pool, self._encoder.encode_queries, [query for query, _ in batch]
                 )
-                work.add_done_callback(partial(self._finish, [future for _, future in batch]))
+                work.add_done_callback(partial(self._finish, [future for _, future in batch], time.perf_counter()))
 
-    def _finish(self, futures: list["asyncio.Future[EncodedQuery]"], done: "asyncio.Future[Encoded]") -> None:
+    def _finish(
+        self, futures: list["asyncio.Future[EncodedQuery]"], started: float, done: "asyncio.Future[Encoded]"
+    ) -> None:
         self._free += 1
+        self._seen(len(futures), time.perf_counter() - started)
         for i, future in enumerate(futures):
             if future.done():
                 continue

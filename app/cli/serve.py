@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import socket
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,14 +43,16 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
 
     config = settings()
     _refuse_taken_port(host, port)
-    with postgres(config.home, config.database) as url:
+    with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
         token = asyncio.run(_login_token(config, url))
         output.say(f"wordsight starts on http://{host}:{port}")
+        os.environ["WORDSIGHT_SERVER_PROCESSES"] = str(workers)
         _when_ready(host, port, f"ready; open in a browser (works once): http://{host}:{port}/login?token={token}")
         uvicorn.run(
-            "app.asgi:app",
+            "app.asgi:create",
+            factory=True,
             host=host,
             port=port,
             workers=workers,
@@ -58,6 +62,15 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
             timeout_graceful_shutdown=10,
         )
     return 0
+
+
+@contextlib.contextmanager
+def _counted_together(workers: int) -> Iterator[None]:
+    """Several processes keep their counts in one folder, so that each can tell those of all."""
+    with tempfile.TemporaryDirectory(prefix="wordsight-metrics-") as folder:
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
 
 
 def _when_ready(host: str, port: int, words: str) -> None:

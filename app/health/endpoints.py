@@ -2,9 +2,11 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from app.metrics import CONTENT_TYPE
 from app.problems import responses
 from app.state import state_of
 
@@ -27,6 +29,12 @@ class Readiness(Health):
 async def live() -> Health:
     """The process answers."""
     return Health()
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """What this server counts, for Prometheus; it names no collection, key or query."""
+    return Response(state_of(request).metrics.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/readyz", responses=responses(HTTPStatus.SERVICE_UNAVAILABLE))

@@ -90,7 +90,9 @@ class Feedback(BaseModel):
 async def search(collection: CollectionPath, query: Query, request: Request, caller: CallerDependency) -> Response:
     """Find the images that best fit the words, best first."""
     caller.require("search", collection)
-    answer = await state_of(request).service.search(collection, query)
+    state = state_of(request)
+    answer = await state.service.search(collection, query)
+    state.metrics.searches.labels(answer.matches).inc()
     return Response(answer.model_dump_json(), media_type="application/json")
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from indexer.encoder import Encoder
 from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder
@@ -15,6 +16,22 @@ from scenes.errors import Overloaded
 
 MOST = 4
 _WARM = "a first query, so that the next one is quick"
+
+
+class Watcher(Protocol):
+    """Is told what happens to queries, to count it."""
+
+    def batch_seen(self, size: int, seconds: float) -> None: ...
+
+    def cache_hit(self, hit: bool) -> None: ...
+
+
+class Unwatched:
+    """Counts nothing."""
+
+    def batch_seen(self, size: int, seconds: float) -> None: ...
+
+    def cache_hit(self, hit: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +50,12 @@ class Engines:
         catalog: Catalog,
         home: Path,
         load: Callable[[str | None], Encoder],
-        *,
-        batch_seen: Callable[[int], None] = lambda _n: None,
-        cache_hit: Callable[[bool], None] = lambda _hit: None,
+        watcher: Watcher | None = None,
     ) -> None:
         self._catalog = catalog
         self._home = home
         self._load = load
-        self._batch_seen = batch_seen
-        self._cache_hit = cache_hit
+        self._watcher = watcher or Unwatched()
         self._opened: dict[str | None, Engine] = {}
         self._batchers: list[MicroBatcher] = []
         self._opening = asyncio.Lock()
@@ -91,10 +105,10 @@ class Engines:
                 fix="let another server answer the collections with other encoders",
             )
         encoder = await asyncio.to_thread(self._load, name)
-        batcher = MicroBatcher(encoder, runners=os.cpu_count() or 1, seen=self._batch_seen)
+        batcher = MicroBatcher(encoder, runners=os.cpu_count() or 1, seen=self._watcher.batch_seen)
         self._batchers.append(batcher)
         await batcher.encode(_WARM, remember=False)
         searcher = Searcher(self._catalog, encoder.recipe, self._home)
         if self._followers is not None:
             await self._followers.enter_async_context(searcher.following())
-        return Engine(RememberingEncoder(batcher, hit=self._cache_hit), searcher)
+        return Engine(RememberingEncoder(batcher, hit=self._watcher.cache_hit), searcher)

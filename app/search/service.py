@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from app.search.engines import Engines
+from app.search.engines import Engines, Watcher
 from app.search.evidence import evidence
 from app.search.known import KnownCollections, KnownImages
 from app.security import Secret
@@ -100,10 +100,15 @@ class DirectLog:
 
 
 def make_service(
-    catalog: Catalog, load: Callable[[str | None], Encoder], home: Path, secret: Secret, log: SearchLog | None = None
+    catalog: Catalog,
+    load: Callable[[str | None], Encoder],
+    home: Path,
+    secret: Secret,
+    log: SearchLog | None = None,
+    watcher: Watcher | None = None,
 ) -> SearchService:
     """A service over encoders by name; without a log it stores each search before it answers."""
-    engines = Engines(catalog, home, load)
+    engines = Engines(catalog, home, load, watcher)
     known = KnownCollections(catalog), KnownImages(catalog)
     return SearchService(engines, *known, log or DirectLog(catalog), secret, catalog)
 

@@ -15,7 +15,9 @@ from fastapi import FastAPI
 
 from app.access import KeyCache
 from app.keys.service import Keys
+from app.limits import KeyLimits
 from app.main import create_app
+from app.metrics import Metrics
 from app.search.log import batching
 from app.search.service import make_service
 from app.security import Secret
@@ -54,10 +56,11 @@ class Live:
 
 
 @contextmanager
-def live(database_url: str, home: Path, *names: str) -> Iterator[Live]:
+def live(database_url: str, home: Path, *names: str, per_key: float = 10_000.0, most: int = 64) -> Iterator[Live]:
     """The app until the block ends, with collections of these names."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
-    app = create_app(lambda: _opened(url, home, names))
+    metrics = Metrics()
+    app = create_app(lambda: _opened(url, home, names, per_key, metrics), metrics, most)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -76,16 +79,18 @@ def live(database_url: str, home: Path, *names: str) -> Iterator[Live]:
 
 
 @asynccontextmanager
-async def _opened(url: str, home: Path, names: tuple[str, ...]) -> AsyncIterator[State]:
+async def _opened(
+    url: str, home: Path, names: tuple[str, ...], per_key: float, metrics: Metrics
+) -> AsyncIterator[State]:
     catalog = Catalog.connect(url)
     try:
         async with catalog.writing() as session:
             for name in names:
                 await collections.ensure(session, Collection(name=name))
         async with batching(catalog) as log:
-            service = make_service(catalog, lambda _name: BagOfLetters(), home, SECRET, log)
+            service = make_service(catalog, lambda _name: BagOfLetters(), home, SECRET, log, metrics)
             try:
-                yield State(catalog, service, log, KeyCache(Keys(catalog, SECRET)), SECRET)
+                yield State(catalog, service, log, KeyCache(Keys(catalog, SECRET)), SECRET, KeyLimits(per_key), metrics)
             finally:
                 service.engines.close()
     finally:

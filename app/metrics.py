@@ -1,0 +1,64 @@
+"""The one door to prometheus_client: what this server counts. No label names a collection, a key or a query."""
+
+import os
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""Set by `wordsight serve --workers N`, so that each process answers for all of them."""
+_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_SIZES = (1, 2, 4, 8, 16, 32)
+
+
+class Metrics:
+    """Counters of one server process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._lengths: tuple[tuple[Gauge, Callable[[], int]], ...] = ()
+        one = self._registry
+        self.requests = Counter("wordsight_requests", "Answers by route and status.", ["route", "status"], registry=one)
+        self.latency = Histogram(
+            "wordsight_request_seconds", "Time to answer, by route.", ["route"], buckets=_SECONDS, registry=one
+        )
+        self.refused = Counter("wordsight_refused", "Requests refused under load, by reason.", ["code"], registry=one)
+        self.stage = Histogram(
+            "wordsight_search_stage_seconds", "Time of a search's stages.", ["stage"], buckets=_SECONDS, registry=one
+        )
+        self.searches = Counter(
+            "wordsight_searches", "Searches by whether anything matched.", ["matches"], registry=one
+        )
+        self.batch_size = Histogram(
+            "wordsight_encode_batch_size", "Queries embedded together.", buckets=_SIZES, registry=one
+        )
+        self.cache = Counter("wordsight_query_cache", "Look-ups of recent query vectors.", ["found"], registry=one)
+        self.in_flight = self._gauge("wordsight_requests_in_flight", "Requests being answered.")
+        self.encoder_queue = self._gauge("wordsight_encoder_queue", "Queries that wait to be embedded.")
+        self.log_queue = self._gauge("wordsight_search_log_queue", "Stored searches that wait to be written.")
+
+    def follow(self, encoder_queue: Callable[[], int], log_queue: Callable[[], int]) -> None:
+        """Read these lengths whenever metrics are asked for."""
+        self._lengths = ((self.encoder_queue, encoder_queue), (self.log_queue, log_queue))
+
+    def batch_seen(self, size: int, seconds: float) -> None:
+        self.batch_size.observe(size)
+        self.stage.labels("encode").observe(seconds)
+
+    def cache_hit(self, hit: bool) -> None:
+        self.cache.labels("yes" if hit else "no").inc()
+
+    def text(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        for gauge, length in self._lengths:
+            gauge.set(length())
+        registry = self._registry
+        if os.environ.get(MULTIPROCESS):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, registry=self._registry, multiprocess_mode="livesum")

@@ -1,0 +1,116 @@
+"""The outermost layer: request ids, admission, a time limit, metrics and one log line a request; plain ASGI.
+
+Requests over the bound are refused before any work, so that those that were let in stay quick. The log holds method,
+route, status and time: never a query, a key or an address with a name in it.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.metrics import Metrics
+from app.problems import problem
+
+LIMIT_S = 30.0
+BULK_LIMIT_S = 300.0
+_ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
+_ALWAYS = ("/healthz", "/readyz", "/metrics")
+_OTHER = "other"
+REQUESTS = "wordsight.requests"
+"""The logger of one JSON line a request."""
+_log = logging.getLogger(REQUESTS)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what became of it."""
+
+    request_id: str
+    started: float
+    status: int = 0
+
+
+class Watch:
+    """Lets at most `most` requests in at once."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, most: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._most = most
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(_request_id(scope), time.perf_counter())
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", exchange.request_id.encode())]
+            await send(message)
+
+        if self._inside >= self._most and scope["path"] not in _ALWAYS:
+            self._metrics.refused.labels("server_busy").inc()
+            await _busy(scope, receive, told)
+        else:
+            await self._admitted(scope, receive, told, exchange)
+        self._tell(scope, exchange)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        self._inside += 1
+        self._metrics.in_flight.inc()
+        try:
+            async with asyncio.timeout(BULK_LIMIT_S if scope["path"].endswith("/bulk") else LIMIT_S):
+                await self._app(scope, receive, send)
+        except TimeoutError:
+            if not exchange.status:
+                await _too_slow(scope, receive, send)
+        finally:
+            self._inside -= 1
+            self._metrics.in_flight.dec()
+
+    def _tell(self, scope: Scope, exchange: Exchange) -> None:
+        seconds = time.perf_counter() - exchange.started
+        route = getattr(scope.get("route"), "path", _OTHER)
+        self._metrics.requests.labels(route, str(exchange.status)).inc()
+        self._metrics.latency.labels(route).observe(seconds)
+        level = logging.ERROR if exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+        if _log.isEnabledFor(level):
+            facts = {"request_id": exchange.request_id, "method": scope["method"], "route": route}
+            _log.log(level, json.dumps(facts | {"status": exchange.status, "ms": round(seconds * 1_000, 2)}))
+
+
+def _request_id(scope: Scope) -> str:
+    given: bytes = dict(scope["headers"]).get(b"x-request-id", b"")
+    return given.decode() if _ID.match(given) else uuid.uuid4().hex
+
+
+async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
+    answer = problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "server_busy",
+        "this server answers as many requests as it can already",
+        fix="try again after Retry-After seconds",
+        headers={"Retry-After": "1"},
+    )
+    await answer(scope, receive, send)
+
+
+async def _too_slow(scope: Scope, receive: Receive, send: Send) -> None:
+    answer = problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "request_timed_out",
+        "the request took longer than this server allows",
+        fix="try again, or ask for less at once",
+        headers={"Retry-After": "5"},
+    )
+    await answer(scope, receive, send)

@@ -1,0 +1,86 @@
+"""Bounds under load, request ids, what is counted and what is logged."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.limits import KeyLimits
+from app.metrics import Metrics
+from app.watch import REQUESTS, Watch
+from scenes.errors import Overloaded
+from tests.app.live import live
+
+SECRET_WORDS = "a very private query"
+
+
+class Slow:
+    """An app that answers when it is let go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def __call__(self, scope: dict[str, object], receive: object, send: object) -> None:
+        await self.go.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
+        await send({"type": "http.response.body", "body": b"done"})  # type: ignore[operator]
+
+
+async def test_what_is_over_the_bound_is_refused_at_once_and_the_rest_is_answered() -> None:
+    slow, metrics = Slow(), Metrics()
+    transport = httpx.ASGITransport(app=Watch(slow, metrics, most=3))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        waiting = [asyncio.create_task(client.get("/x")) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        refused = await client.get("/x", headers={"X-Request-Id": "mine-1"})
+        assert (refused.status_code, refused.json()["code"]) == (429, "server_busy")
+        assert refused.headers["retry-after"] == "1"
+        assert refused.headers["x-request-id"] == "mine-1"
+        slow.go.set()
+        assert {(await one).status_code for one in waiting} == {200}
+        assert (await client.get("/x")).status_code == 200
+    text = metrics.text().decode()
+    assert 'wordsight_refused_total{code="server_busy"} 1.0' in text
+    assert "wordsight_requests_in_flight 0.0" in text
+
+
+@given(st.lists(st.floats(0, 5), min_size=1, max_size=60), st.floats(0.5, 20))
+def test_a_key_never_gets_more_than_its_rate_and_burst(pauses: list[float], rate: float) -> None:
+    now = 0.0
+    limits = KeyLimits(rate, clock=lambda: now)
+    passed, waits = 0, list[float]()
+    for pause in pauses:
+        now += pause
+        try:
+            limits.take("key")
+            passed += 1
+        except Overloaded as error:
+            waits.append(error.retry_after_s)
+    assert passed <= max(1.0, 2 * rate) + sum(pauses[1:]) * rate + 1e-6
+    assert all(wait > 0 for wait in waits)
+    limits.take("another")
+
+
+@pytest.mark.postgres
+@pytest.mark.http
+def test_limits_and_counts_of_a_running_server(database_url: str, home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=REQUESTS)
+    logging.getLogger(REQUESTS).propagate = True
+    with live(database_url, home, "c", per_key=2) as server, server.client(server.key("c", "search")) as client:
+        answers = [client.post("/v1/collections/c/search", json={"query": SECRET_WORDS}) for _ in range(8)]
+        limited = [one for one in answers if one.status_code == 429]
+        assert answers[0].status_code == 200
+        assert {one.json()["code"] for one in limited} == {"rate_limited"}
+        text = client.get("/metrics").text
+        assert client.get("/healthz").headers["x-request-id"]
+    assert 'wordsight_searches_total{matches="none"}' in text
+    assert 'route="/v1/collections/{collection}/search",status="200"' in text
+    assert "wordsight_encode_batch_size_count" in text
+    lines = [json.loads(record.message) for record in caplog.records if record.name == REQUESTS]
+    assert {"request_id", "method", "route", "status", "ms"} == set(lines[0])
+    assert SECRET_WORDS not in caplog.text + text
