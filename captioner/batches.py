@@ -1,24 +1,26 @@
-"""Batches: immutable, content-addressed Parquet files, one row an outcome, in a folder named by the recipe."""
+"""Batches: immutable, content-addressed Parquet files, one row an outcome, in a folder named by the recipe.
+
+A file's name is the SHA-256 of its bytes and its metadata names the recipe and the number of rows: each file is its
+own manifest, so that any number of workers share a folder without a coordinator. Nothing is ever rewritten.
+"""
 
 import hashlib
 import io
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
+from captioner.rows import Record, from_row, to_row
 from scenes.artifact import write_file
-from scenes.errors import BadInput, Corrupt
-from scenes.outcome import Described, Failed, Outcome, Refused
+from scenes.errors import BadInput, Corrupt, EnvironmentMissing
 from scenes.recipe import CaptionRecipe
 
 _RECIPE = "recipe.json"
-_OUTCOMES: TypeAdapter[Described | Refused | Failed] = TypeAdapter(Outcome)
+_STALE_PART_S = 3_600.0
 _SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),
@@ -30,20 +32,13 @@ _SCHEMA = pa.schema(
         ("notes", pa.list_(pa.string())),
         ("last_reply", pa.string()),
         ("uri", pa.string()),
+        ("round", pa.int32()),
         ("tokens_in", pa.int64()),
         ("tokens_out", pa.int64()),
         ("seconds", pa.float64()),
         ("attempts", pa.int32()),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """An outcome and where its image was read from."""
-
-    outcome: Described | Refused | Failed
-    uri: str
 
 
 class BatchFolder:
@@ -54,10 +49,15 @@ class BatchFolder:
 
     @classmethod
     def for_recipe(cls, out: Path, recipe: CaptionRecipe) -> "BatchFolder":
-        folder = out / recipe.fingerprint()
-        if not (folder / _RECIPE).is_file():
-            write_file(folder / _RECIPE, recipe.model_dump_json(indent=1).encode())
-        return cls(folder)
+        """The folder of a recipe, made if need be. Raises `EnvironmentMissing` (`out_unwritable`)."""
+        batches = cls(out / recipe.fingerprint())
+        try:
+            if not (batches.folder / _RECIPE).is_file():
+                write_file(batches.folder / _RECIPE, recipe.model_dump_json(indent=1).encode())
+            batches._clean()
+        except OSError as error:
+            raise _unwritable(batches.folder, error) from error
+        return batches
 
     @classmethod
     def all_in(cls, out: Path) -> list["BatchFolder"]:
@@ -72,70 +72,62 @@ class BatchFolder:
         return CaptionRecipe.model_validate_json((self.folder / _RECIPE).read_bytes())
 
     def write(self, records: Sequence[Record]) -> Path:
-        """Write one batch; the same records give the same file."""
+        """Write one durable batch; the same records give the same file.
+
+        Raises `EnvironmentMissing` (`out_unwritable`): a full disk, a folder that is gone.
+        """
+        facts = {"recipe": self.folder.name, "rows": str(len(records))}
+        table = pa.Table.from_pylist([to_row(record) for record in records], schema=_SCHEMA.with_metadata(facts))
         buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist([_row(record) for record in records], schema=_SCHEMA), buffer)
+        pq.write_table(table, buffer)
         path = self.folder / f"{hashlib.sha256(buffer.getvalue()).hexdigest()}.parquet"
-        if not path.exists():
-            write_file(path, buffer.getvalue())
+        try:
+            if not path.exists():
+                write_file(path, buffer.getvalue())
+        except OSError as error:
+            raise _unwritable(path, error) from error
         return path
 
     def files(self) -> list[Path]:
+        """The finished batch files, in the order of their names."""
         return sorted(self.folder.glob("*.parquet"))
 
     def read(self, path: Path) -> list[Record]:
         """The records of one batch file. Raises `Corrupt` (`batch_corrupt`)."""
+        return [from_row(row) for row in self.columns(path)]
+
+    def columns(self, path: Path, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Some columns of one verified batch file, a mapping a row. Raises `Corrupt` (`batch_corrupt`)."""
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != path.stem:
             raise Corrupt("batch_corrupt", f"{path} was altered or cut", fix="remove it and caption again")
-        return [_record(row) for row in pq.read_table(io.BytesIO(data), schema=_SCHEMA).to_pylist()]
+        table = pq.read_table(io.BytesIO(data), columns=names)
+        facts = table.schema.metadata or {}
+        if facts.get(b"recipe", b"").decode() != self.folder.name or int(facts.get(b"rows", b"-1")) != len(table):
+            raise Corrupt("batch_corrupt", f"{path} belongs to another recipe", fix="move it back to its own folder")
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
 
     def records(self) -> Iterator[Record]:
+        """All records, a file at a time."""
         for path in self.files():
             yield from self.read(path)
 
-    def finished(self) -> set[str]:
-        """Ids of images that are described or refused: nothing is left to do for them."""
-        done: set[str] = set()
+    def rows(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Some columns of all records, a file at a time."""
         for path in self.files():
-            table = pq.read_table(path, columns=["image_id", "outcome"])
-            pairs = zip(table["image_id"].to_pylist(), table["outcome"].to_pylist(), strict=True)
-            done.update(image_id for image_id, outcome in pairs if outcome != "failed")
-        return done
+            yield from self.columns(path, names)
+
+    def _clean(self) -> None:
+        """Remove what killed workers left beside; a living worker's part is seconds old."""
+        for part in self.folder.glob(".*.part"):
+            if time.time() - part.stat().st_mtime > _STALE_PART_S:
+                part.unlink(missing_ok=True)
 
 
-def latest(records: Iterable[Record]) -> list[Record]:
-    """One record an image: a description outranks a refusal, a refusal outranks a failure, also of the same URI."""
-    rank = {"described": 2, "refused": 1, "failed": 0}
-    best: dict[str, Record] = {}
-    for record in records:
-        known = best.get(record.outcome.image_id)
-        if known is None or rank[record.outcome.kind] > rank[known.outcome.kind]:
-            best[record.outcome.image_id] = record
-    settled = {record.uri for record in best.values() if record.outcome.kind != "failed"}
-    return [one for one in best.values() if one.outcome.kind != "failed" or one.uri not in settled]
-
-
-def _row(record: Record) -> dict[str, Any]:
-    outcome = record.outcome
-    row = {"image_id": outcome.image_id, "outcome": outcome.kind, "uri": record.uri, **outcome.usage.model_dump()}
-    if isinstance(outcome, Described):
-        row["description"] = outcome.description.model_dump_json(exclude_defaults=True)
-        row["support"] = json.dumps(outcome.support)
-        row["notes"] = list(outcome.notes)
-    else:
-        row["reason"] = outcome.reason.value
-        row["detail"] = outcome.detail
-    if isinstance(outcome, Failed):
-        row["last_reply"] = outcome.last_reply
-    return row
-
-
-def _record(row: dict[str, Any]) -> Record:
-    kept = {"described": ("notes",), "refused": ("reason", "detail"), "failed": ("reason", "detail", "last_reply")}
-    body: dict[str, Any] = {"kind": row["outcome"], "image_id": row["image_id"]}
-    body |= {name: row[name] for name in kept[row["outcome"]]}
-    body["usage"] = {name: row[name] for name in ("tokens_in", "tokens_out", "seconds", "attempts")}
-    if row["outcome"] == "described":
-        body |= {"description": json.loads(row["description"]), "support": json.loads(row["support"])}
-    return Record(_OUTCOMES.validate_python(body), row["uri"])
+def _unwritable(path: Path, error: OSError) -> EnvironmentMissing:
+    return EnvironmentMissing(
+        "out_unwritable",
+        f"{path} can't be written: {error.strerror or error}",
+        fix="make room or rights there, then run the same command again: what is written is kept",
+    )

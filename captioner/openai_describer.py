@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import io
+import json
 import os
 import random
+import threading
 import time
-from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,10 +16,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from captioner.describer import EngineFault, Picture, Reply, Request
+from captioner.describer import Answer, EngineFault, Picture, Reply, Request
 from captioner.engine_options import parse
 from captioner.origin import origin
 from captioner.prompt import DEFAULT_PROMPT, prompt, reply_schema
+from captioner.verification import yes_share
 from scenes.errors import BadInput, EnvironmentMissing
 from scenes.outcome import FailureReason
 from scenes.recipe import CaptionRecipe, Sampling
@@ -29,6 +32,8 @@ _RETRIED = {
     *(status for status in HTTPStatus if status >= HTTPStatus.INTERNAL_SERVER_ERROR),
 }
 _LONGEST_WAIT_S = 60.0
+_TOP_LOGPROBS = 20
+_JSON = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,14 @@ class OpenAIDescriber:
     def __init__(self, server: Server, recipe: CaptionRecipe) -> None:
         self._server = server
         self._recipe = recipe
+        limits = httpx.Limits(max_connections=server.concurrency, max_keepalive_connections=server.concurrency)
+        self._client = httpx.AsyncClient(
+            base_url=server.url, timeout=server.timeout, headers=_headers(server), limits=limits
+        )
+        self._encoders = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="encode")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="openai", daemon=True)
+        self._thread.start()
 
     @classmethod
     def from_options(cls, model: str | None, options: list[str], *, consent: bool) -> "OpenAIDescriber":
@@ -77,46 +90,62 @@ class OpenAIDescriber:
     def recipe(self) -> CaptionRecipe:
         return self._recipe
 
-    def describe(self, requests: Sequence[Request]) -> list[Reply | EngineFault]:
-        return asyncio.run(self._all(requests))
+    @property
+    def slots(self) -> int:
+        return self._server.concurrency
+
+    @property
+    def can_verify(self) -> bool:
+        return True
+
+    def submit(self, request: Request) -> "Future[Answer]":
+        return asyncio.run_coroutine_threadsafe(self._ask(request), self._loop)
 
     def close(self) -> None:
-        """Nothing is held between batches."""
+        """Drop open requests and close the connections."""
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._encoders.shutdown(wait=False, cancel_futures=True)
 
-    async def _all(self, requests: Sequence[Request]) -> list[Reply | EngineFault]:
-        gate = asyncio.Semaphore(self._server.concurrency)
-        async with httpx.AsyncClient(timeout=self._server.timeout, headers=_headers(self._server)) as client:
+    async def _hang_up(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._client.aclose()
 
-            async def one(request: Request) -> Reply | EngineFault:
-                async with gate:
-                    return await self._ask(client, request)
-
-            return list(await asyncio.gather(*(one(request) for request in requests)))
-
-    async def _ask(self, client: httpx.AsyncClient, request: Request) -> Reply | EngineFault:
-        body = _body(self._recipe.model, request)
-        fault = EngineFault(FailureReason.ENGINE_ERROR, "never asked")
+    async def _ask(self, request: Request) -> Answer:
+        body = await self._loop.run_in_executor(self._encoders, _encoded, self._recipe.model, request)
+        answer: Answer = EngineFault(FailureReason.ENGINE_ERROR, "never asked")
         for attempt in range(self._server.tries):
-            started = time.perf_counter()
-            try:
-                response = await client.post(f"{self._server.url}/chat/completions", json=body)
-            except httpx.TimeoutException:
-                fault = EngineFault(FailureReason.TIMEOUT, f"no answer within {self._server.timeout:g} s")
-                wait = None
-            except httpx.HTTPError as error:
-                fault = EngineFault(FailureReason.ENGINE_ERROR, f"{type(error).__name__}: {error}"[:300])
-                wait = None
-            else:
-                if response.status_code not in _RETRIED:
-                    return _read(response, time.perf_counter() - started)
-                fault = EngineFault(FailureReason.ENGINE_ERROR, f"the server answered {response.status_code}")
-                wait = _retry_after(response)
+            answer, wait = await self._once(body)
+            if wait is None:
+                return answer
             if attempt + 1 < self._server.tries:
-                await asyncio.sleep(wait if wait is not None else self._backed_off(attempt))
-        return fault
+                await asyncio.sleep(wait or self._backed_off(attempt))
+        return answer
+
+    async def _once(self, body: bytes) -> tuple[Answer, float | None]:
+        """One try, and how long to wait before the next: None where there is nothing to try again, 0 to back off."""
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._server.timeout):
+                response = await self._client.post("chat/completions", content=body, headers=_JSON)
+        except (httpx.TimeoutException, TimeoutError):
+            return EngineFault(FailureReason.TIMEOUT, f"no answer within {self._server.timeout:g} s"), 0.0
+        except httpx.HTTPError as error:
+            return EngineFault(FailureReason.ENGINE_ERROR, f"{type(error).__name__}: {error}"[:300]), 0.0
+        if response.status_code in _RETRIED:
+            fault = EngineFault(FailureReason.ENGINE_ERROR, f"the server answered {response.status_code}")
+            return fault, _retry_after(response)
+        answer = read_answer(response, time.perf_counter() - started)
+        return answer, 0.0 if _is_garbled(response, answer) else None
 
     def _backed_off(self, attempt: int) -> float:
-        return float(min(_LONGEST_WAIT_S, self._server.first_wait * 2**attempt) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        longest = min(_LONGEST_WAIT_S, self._server.first_wait * 2**attempt)
+        return float(longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
 
 def _only_model(server: Server) -> str:
@@ -138,44 +167,67 @@ def _headers(server: Server) -> dict[str, str]:
     return {"Authorization": f"Bearer {server.api_key}"} if server.api_key else {}
 
 
+def _encoded(model: str, request: Request) -> bytes:
+    return json.dumps(_body(model, request)).encode()
+
+
 def _body(model: str, request: Request) -> dict[str, Any]:
     sampling = request.sampling
-    schema = {"name": "scene_description", "schema": reply_schema(), "strict": True}
     content = [
         {"type": "image_url", "image_url": {"url": _data_url(request.picture)}},
-        {"type": "text", "text": prompt(DEFAULT_PROMPT)},
+        {"type": "text", "text": request.question or prompt(DEFAULT_PROMPT)},
     ]
-    return {
+    body = {
         "model": model,
         "messages": [{"role": "user", "content": content}],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
         "seed": sampling.seed,
-        "response_format": {"type": "json_schema", "json_schema": schema},
     }
+    if request.question is not None:
+        return body | {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+    schema = {"name": "scene_description", "schema": reply_schema(), "strict": True}
+    return body | {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def _data_url(picture: Picture) -> str:
     buffer = io.BytesIO()
-    picture.pixels.save(buffer, "PNG")
+    picture.pixels.save(buffer, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _read(response: httpx.Response, seconds: float) -> Reply | EngineFault:
+def read_answer(response: httpx.Response, seconds: float) -> Answer:
+    """What a server's response says. Never raises."""
     if response.status_code != HTTPStatus.OK:
         detail = f"the server answered {response.status_code}: {response.text[:200]}"
         return EngineFault(FailureReason.ENGINE_ERROR, detail)
     try:
         body = response.json()
         choice, usage = body["choices"][0], body.get("usage") or {}
-        text, reason = str(choice["message"]["content"] or ""), str(choice["finish_reason"])
-        tokens_in, tokens_out = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        return Reply(
+            text=str(choice["message"]["content"] or ""),
+            finish_reason=str(choice["finish_reason"]),
+            tokens_in=max(0, int(usage.get("prompt_tokens") or 0)),
+            tokens_out=max(0, int(usage.get("completion_tokens") or 0)),
+            seconds=seconds,
+            yes=_yes(choice.get("logprobs")),
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         return EngineFault(FailureReason.ENGINE_ERROR, f"the server's answer makes no sense: {type(error).__name__}")
-    return Reply(text, reason, tokens_in, tokens_out, seconds)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _yes(logprobs: Any) -> float | None:
+    if not logprobs or not logprobs.get("content"):
+        return None
+    first = logprobs["content"][0]
+    return yes_share((str(one["token"]), float(one["logprob"])) for one in first.get("top_logprobs") or [first])
+
+
+def _is_garbled(response: httpx.Response, answer: Answer) -> bool:
+    return response.status_code == HTTPStatus.OK and isinstance(answer, EngineFault)
+
+
+def _retry_after(response: httpx.Response) -> float:
     given = response.headers.get("Retry-After", "")
-    return min(float(given), _LONGEST_WAIT_S) if given.replace(".", "", 1).isdigit() else None
+    return min(float(given), _LONGEST_WAIT_S) if given.replace(".", "", 1).isdigit() else 0.0

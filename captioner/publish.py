@@ -1,8 +1,11 @@
 """Publish: batches enter the catalog exactly once, however often and from wherever this runs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from itertools import islice
 
-from captioner.batches import BatchFolder, Record, latest
+from captioner.batches import BatchFolder
+from captioner.rows import Record
+from captioner.standing import Standing
 from scenes.catalog import publishing, recipes
 from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication, PublishCounts
@@ -21,22 +24,21 @@ async def publish(
     recipe = folder.recipe
     async with catalog.writing() as session:
         fingerprint = await recipes.remember_caption(session, recipe)
-    records = latest(folder.records())
-    counts, done = PublishCounts(), 0
-    for part in _parts(records):
-        described = [_publication(record, fingerprint) for record in part if isinstance(record.outcome, Described)]
-        others = [(r.outcome, r.uri, fingerprint) for r in part if not isinstance(r.outcome, Described)]
-        async with catalog.writing() as session:
-            await publishing.record_outcomes(session, collection_id, others)
-            counts += await publishing.publish(session, collection_id, described)
-        done += len(part)
-        tick(done, len(records))
+    tables = Standing(folder)
+    counts, done, total = PublishCounts(), 0, len(tables)
+    try:
+        records = tables.records()
+        while part := list(islice(records, ROWS_A_TRANSACTION)):
+            described = [_publication(record, fingerprint) for record in part if isinstance(record.outcome, Described)]
+            others = [(r.outcome, r.uri, fingerprint) for r in part if not isinstance(r.outcome, Described)]
+            async with catalog.writing() as session:
+                await publishing.record_outcomes(session, collection_id, others)
+                counts += await publishing.publish(session, collection_id, described)
+            done += len(part)
+            tick(done, total)
+    finally:
+        tables.close()
     return counts
-
-
-def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    for start in range(0, len(records), ROWS_A_TRANSACTION):
-        yield records[start : start + ROWS_A_TRANSACTION]
 
 
 def _publication(record: Record, fingerprint: str) -> Publication:

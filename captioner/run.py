@@ -1,100 +1,60 @@
-"""The pipeline: read and decode ahead of the engine, describe in batches, write every outcome."""
+"""The pipeline: source → read and decode → engine → gates → batches, every stage bounded, the engine never waiting.
 
-import signal
-import threading
+One thread holds all state and is told everything through one inbox: reads, answers, redacted outcomes. Requests to
+the engine and their answers overlap with reading, decoding, redacting and writing.
+"""
+
+import queue
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import islice
-from types import FrameType
+from dataclasses import dataclass
 
-from captioner import decoding
-from captioner.attempts import describe
-from captioner.batches import BatchFolder, Record
+from captioner import standing
+from captioner.attempts import Manner, converse
+from captioner.batches import BatchFolder
 from captioner.decoding import Decoded
 from captioner.describer import Describer
+from captioner.id_table import IdTable
+from captioner.reading import Ended, Read, Reader, read
+from captioner.rows import Record
 from captioner.sources import Item
-from scenes.identity import external_image_id, image_id
-from scenes.outcome import Described, Failed, FailureReason, Refused, Usage
+from captioner.stop import Stop
+from captioner.talking import Answered, Talks
+from captioner.tally import Tally
+from captioner.writing import Writer
+from scenes.outcome import Described, Failed, Refused
 
-READERS = 2
-READ_AHEAD = 16
-ENGINE_BATCH = 8
-RECORDS_A_FILE = 64
-SECONDS_A_FILE = 10.0
+PATIENCE_S = 30.0
+_POLL_S = 0.2
+_TRIED = 1
 
 Known = Callable[[Sequence[str]], set[str]]
-
-
-@dataclass
-class Tally:
-    """How a run ended: the four counts add up to `inputs`."""
-
-    described: int = 0
-    refused: int = 0
-    failed: int = 0
-    already: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    seconds: float = 0.0
-    stopped: bool = False
-    reasons: Counter[str] = field(default_factory=Counter)
-    attempts: Counter[int] = field(default_factory=Counter)
-
-    @property
-    def inputs(self) -> int:
-        return self.described + self.refused + self.failed + self.already
-
-    def add(self, outcome: Described | Refused | Failed) -> None:
-        setattr(self, outcome.kind, getattr(self, outcome.kind) + 1)
-        self.tokens_in += outcome.usage.tokens_in
-        self.tokens_out += outcome.usage.tokens_out
-        if not isinstance(outcome, Described):
-            self.reasons[outcome.reason.value] += 1
-        if not isinstance(outcome, Refused):
-            self.attempts[outcome.usage.attempts] += 1
+Gated = Described | Failed
+Redact = Callable[[Gated], Gated]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """One image read: decoded, or an outcome already."""
+class Plan:
+    """How a run goes. A budget that is reached ends it cleanly; `round` is 0, or which retry this is.
+
+    `redact` is the last gate, None for none; `first_attempt` above 1 asks warmer from the start.
+    """
+
+    budget_tokens: int | None = None
+    budget_seconds: float | None = None
+    records_a_file: int = 256
+    round: int = 0
+    first_attempt: int = 1
+    redact: Redact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """An event: an outcome went through the last gate."""
 
     uri: str
-    image_id: str
-    result: Decoded | Refused | Failed
-
-
-class Stop:
-    """Set by SIGTERM and Ctrl-C: the batch in hand is finished and written, nothing new is begun."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def __call__(self) -> bool:
-        return self._event.is_set()
-
-    def set(self, *_: object) -> None:
-        self._event.set()
-
-    @contextmanager
-    def on_signals(self) -> Iterator["Stop"]:
-        """Listen to SIGINT and SIGTERM inside the block; a second signal ends the process at once."""
-        before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def heard(number: int, _frame: FrameType | None) -> None:
-            self.set()
-            signal.signal(number, before[number])
-
-        for number in before:
-            signal.signal(number, heard)
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    future: "Future[Gated]"
 
 
 def caption(
@@ -102,97 +62,132 @@ def caption(
     describer: Describer,
     folder: BatchFolder,
     *,
-    known: Known,
-    stop: Stop,
+    plan: Plan = Plan(),
+    known: Known = lambda _ids: set(),
+    stop: Stop | None = None,
     tick: Callable[[Tally], None] = lambda _tally: None,
+    finished: IdTable | None = None,
 ) -> Tally:
-    """Describe every item that is not known yet and write the outcomes as batches.
+    """Describe every item that is not known yet and write the outcomes as batches under the folder's recipe.
 
-    `known` tells which image ids are finished under this recipe elsewhere. A stop loses nothing: what was described
-    is written. Images with the same bytes are described once; the others count as `already`.
+    `known` tells which image ids are finished under this recipe elsewhere, `finished` (by default what the folder
+    holds) which are here. Images with the same bytes are tried once a run; the others count as `already`. A stop
+    lets open requests end, for `PATIENCE_S` at most. Raises what the source raises (`BadInput`), after writing, and
+    `EnvironmentMissing` (`out_unwritable`).
     """
-    tally, started = Tally(), time.monotonic()
-    writer = _Writer(folder)
-    finished = folder.finished()
-    reads = _read_ahead(items, describer.recipe.max_side_px, stop)
+    table = standing.finished(folder) if finished is None else finished
+    side = folder.recipe.max_side_px
+
+    def is_known(image_id: str) -> bool:
+        return bool(table.get(image_id)) or bool(known([image_id]))
+
     try:
-        for batch in _chunks(reads, ENGINE_BATCH):
-            finished |= known([read.image_id for read in batch if read.image_id not in finished])
-            for record in _outcomes(batch, describer, finished, tally, stop):
-                tally.add(record.outcome)
-                writer.add(record)
-            tick(tally)
+        line = _Line(describer, folder, plan, stop or Stop(), table)
+        return line.run(Reader(items, lambda item: read(item, side, is_known), line.inbox), tick)
     finally:
-        writer.flush()
-    tally.stopped = stop()
-    tally.seconds = time.monotonic() - started
-    return tally
+        table.close()
 
 
-def _outcomes(
-    batch: Sequence[Read], describer: Describer, finished: set[str], tally: Tally, stop: Stop
-) -> Iterator[Record]:
-    todo: list[Read] = []
-    for read in batch:
-        if read.image_id in finished:
-            tally.already += 1
-            continue
-        if isinstance(read.result, Decoded):
-            todo.append(read)
+class _Line:
+    """The state of one run; only its own thread touches it."""
+
+    def __init__(self, describer: Describer, folder: BatchFolder, plan: Plan, stop: Stop, table: IdTable) -> None:
+        self._describer, self._manner = describer, Manner(folder.recipe, describer.can_verify, plan.first_attempt)
+        self._plan, self._stop, self._table = plan, stop, table
+        self._writer = Writer(folder, plan.records_a_file)
+        self._gate = ThreadPoolExecutor(1, thread_name_prefix="gate")
+        self._in_gate = self._reads = 0
+        self._ended: Ended | None = None
+        self._tally, self._started = Tally(), time.monotonic()
+        self.inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def run(self, reader: Reader, tick: Callable[[Tally], None]) -> Tally:
+        self._reader = reader
+        self._talks = Talks(self._describer, self.inbox.put, reader.taken)
+        reader.start()
+        try:
+            self._work(tick)
+        finally:
+            reader.close()
+            self._gate.shutdown(wait=True, cancel_futures=True)
+            self._writer.flush()
+        self._tally.seconds = time.monotonic() - self._started
+        if self._ended and self._ended.error:
+            raise self._ended.error
+        return self._tally
+
+    def _work(self, tick: Callable[[Tally], None]) -> None:
+        """Until all is done, or, after a stop or a budget's end, until open requests ended or patience did."""
+        until = float("inf")
+        while not self._is_done() and time.monotonic() < until:
+            if self._tally.ended_by is None and (why := self._why_end()):
+                self._tally.ended_by = why
+                self._talks.drop_new()
+                until = time.monotonic() + PATIENCE_S
+            self._take()
+            self._writer.flush_if_due()
+            self._tally.seconds = time.monotonic() - self._started
+            tick(self._tally)
+
+    def _is_done(self) -> bool:
+        all_read = self._ended is not None and self._reads == self._ended.given
+        return (all_read or self._tally.ended_by is not None) and not self._talks.jobs and not self._in_gate
+
+    def _why_end(self) -> str | None:
+        plan, tally = self._plan, self._tally
+        if self._stop():
+            return "signal"
+        spent_tokens = plan.budget_tokens is not None and tally.tokens_in + tally.tokens_out >= plan.budget_tokens
+        spent_time = plan.budget_seconds is not None and tally.seconds >= plan.budget_seconds
+        return "budget" if spent_tokens or spent_time else None
+
+    def _take(self) -> None:
+        """Wait for one event, then handle all that are there."""
+        try:
+            self._handle(self.inbox.get(timeout=_POLL_S))
+            while True:
+                self._handle(self.inbox.get_nowait())
+        except queue.Empty:
+            return
+
+    def _handle(self, event: object) -> None:
+        if isinstance(event, Answered):
+            self._answered(event)
+        elif isinstance(event, _Gated):
+            self._in_gate -= 1
+            self._write(event.future.result(), event.uri)
+        elif isinstance(event, Ended):
+            self._ended = event
+        elif isinstance(event, Future):
+            self._was_read(event.result())
+
+    def _was_read(self, one: Read) -> None:
+        self._reads += 1
+        if isinstance(one.result, Decoded) and self._tally.ended_by is not None:
+            return
+        if one.result == "known" or self._table.get(one.image_id):
+            self._tally.already += 1
+            self._reader.taken()
+        elif isinstance(one.result, Decoded):
+            self._table.put(one.image_id, _TRIED)
+            self._talks.begin(one.uri, converse(one.result, self._manner))
         else:
-            yield Record(read.result, read.uri)
-        if not isinstance(read.result, Failed):
-            finished.add(read.image_id)
-    decoded = [read.result for read in todo if isinstance(read.result, Decoded)]
-    for read, outcome in zip(todo, describe(describer, decoded, stop) if decoded else [], strict=True):
-        if isinstance(outcome, Failed):
-            finished.discard(read.image_id)
-        yield Record(outcome, read.uri)
+            self._table.put(one.image_id, _TRIED)
+            self._write(one.result, one.uri)
+            self._reader.taken()
 
+    def _answered(self, event: Answered) -> None:
+        ready = self._talks.answered(event)
+        if ready is None:
+            return
+        if self._plan.redact is None:
+            self._write(ready.outcome, ready.job.uri)
+            return
+        self._in_gate += 1
+        uri = ready.job.uri
+        future = self._gate.submit(self._plan.redact, ready.outcome)
+        future.add_done_callback(lambda done: self.inbox.put(_Gated(uri, done)))
 
-def read(item: Item, max_side_px: int) -> Read:
-    """Read and decode one image; a read that fails is a `Failed` under a hash of its URI."""
-    try:
-        data = item.read(decoding.MAX_BYTES)
-    except OSError as error:
-        key = external_image_id(item.uri)
-        detail = f"{type(error).__name__}: {error.strerror or error}"
-        failed = Failed(image_id=key, reason=FailureReason.READ_ERROR, detail=detail, usage=Usage(attempts=0))
-        return Read(item.uri, key, failed)
-    result = decoding.decode(data, max_side_px)
-    return Read(item.uri, image_id(data), result)
-
-
-def _read_ahead(items: Iterable[Item], max_side_px: int, stop: Stop) -> Iterator[Read]:
-    """Reads in order, at most `READ_AHEAD` of them ahead of who takes them."""
-    source = iter(items)
-    with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
-        ahead: deque[Future[Read]] = deque(pool.submit(read, item, max_side_px) for item in islice(source, READ_AHEAD))
-        while ahead and not stop():
-            yield ahead.popleft().result()
-            ahead.extend(pool.submit(read, item, max_side_px) for item in islice(source, 1))
-        for future in ahead:
-            future.cancel()
-
-
-def _chunks(reads: Iterator[Read], size: int) -> Iterator[list[Read]]:
-    while chunk := list(islice(reads, size)):
-        yield chunk
-
-
-class _Writer:
-    def __init__(self, folder: BatchFolder) -> None:
-        self._folder = folder
-        self._records: list[Record] = []
-        self._since = time.monotonic()
-
-    def add(self, record: Record) -> None:
-        self._records.append(record)
-        if len(self._records) >= RECORDS_A_FILE or time.monotonic() - self._since > SECONDS_A_FILE:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._records:
-            self._folder.write(self._records)
-            self._records = []
-        self._since = time.monotonic()
+    def _write(self, outcome: Described | Refused | Failed, uri: str) -> None:
+        self._tally.add(outcome)
+        self._writer.add(Record(outcome, uri, self._plan.round))

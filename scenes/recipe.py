@@ -29,6 +29,15 @@ class Sampling(BaseModel):
     seed: int = 0
 
 
+class Verification(BaseModel):
+    """The second look at each stated object: off, or what becomes of a claim whose support is under the floor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["off", "mark", "drop"] = "off"
+    floor: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
 class CaptionRecipe(_Recipe):
     """What turned pixels into words."""
 
@@ -40,6 +49,8 @@ class CaptionRecipe(_Recipe):
     sampling: Sampling = Sampling()
     max_side_px: Annotated[int, Field(ge=32)] = 1_280
     options: dict[str, Any] = Field(default_factory=dict, description="Engine options that change results.")
+    verification: Verification = Verification()
+    redaction: str | None = Field(None, description="Name and version of the redaction policy, such as 'personal-1'.")
 
 
 class EncoderRecipe(_Recipe):

@@ -32,6 +32,8 @@ PLANTED = {
     "door: rapidocr": ("captioner/decoding.py", "import rapidocr"),
     "door: efficientnet_lite_pytorch": ("captioner/decoding.py", "import efficientnet_lite_pytorch"),
     "door: pyarrow": ("captioner/publish.py", "import pyarrow"),
+    "door: fsspec": ("captioner/publish.py", "import fsspec"),
+    "door: presidio_analyzer": ("captioner/publish.py", "import presidio_analyzer"),
 }
 
 

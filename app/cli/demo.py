@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import output
+from app.cli.caption_options import CaptionOptions
 from app.cli.ingest import run as ingest
 from app.cli.options import Json
-from app.cli.wiring import EngineChoice, load_encoder, open_catalog, settings
+from app.cli.wiring import load_encoder, open_catalog, settings
 
 if TYPE_CHECKING:
     from app.search.service import SearchService
@@ -59,7 +60,7 @@ async def _demo() -> list[dict[str, Any]]:
     config = settings()
     copied = copy_samples(config.home / "samples")
     wanted = {sample.path: image_id(path.read_bytes()) for path, sample in copied.items()}
-    await ingest(str(config.home / "samples"), COLLECTION, EngineChoice(engine="basic"))
+    await ingest(str(config.home / "samples"), COLLECTION, CaptionOptions(engine="basic"))
     async with open_catalog(config) as catalog:
         secret = Secret.load(config.home, config.secret)
         service = make_service(catalog, load_encoder, config.home, secret)

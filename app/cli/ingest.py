@@ -3,46 +3,47 @@
 import asyncio
 import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli import output, tallies
-from app.cli.options import CollectionOption, ConsentOption, EngineOption, EngineOptions, Json, ModelOption
+from app.cli import captioning, output, tallies
+from app.cli.caption import SourceArgument
+from app.cli.caption_options import CaptionOptions, with_caption_options
+from app.cli.options import CollectionOption, Json
 from app.cli.wiring import (
     EngineChoice,
     checked,
     choose_engine,
-    engine_name,
     load_encoder,
     make_describer,
     open_catalog,
     settings,
 )
-from scenes.errors import NotFound
+from scenes.errors import EnvironmentMissing, NotFound
 
 if TYPE_CHECKING:
     from captioner.batches import BatchFolder
     from captioner.describer import Describer
-    from captioner.run import Tally
+    from captioner.tally import Tally
     from scenes.catalog.collections import CollectionRow
     from scenes.catalog.engine import Catalog
+    from scenes.collection import Collection
 
+_LONGEST_ANSWER_S = 60.0
 KeepOption = Annotated[bool, typer.Option("--keep-batches", help="Keep the batch files after publishing.")]
 
 
 def register(cli: typer.Typer) -> None:
-    cli.command()(ingest)
+    cli.command()(with_caption_options(ingest))
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(help="A folder, a file, a glob or a .txt list of files.")],
+    source: SourceArgument,
     collection: CollectionOption,
-    engine_options: EngineOptions = None,
-    engine: EngineOption = None,
-    model: ModelOption = None,
-    consent: ConsentOption = False,
+    options: CaptionOptions,
     keep_batches: KeepOption = False,
     as_json: Json = False,
 ) -> int:
@@ -51,46 +52,63 @@ def ingest(
     Creates the collection. What is described already is not described again; Ctrl-C finishes the batch in hand, and
     the same command goes on from there. Images are read, never kept. Exit code 1 means that some failed: run it again.
     """
-    wanted = EngineChoice(engine_name(engine), model, tuple(engine_options or ()), consent)
-    tally = asyncio.run(run(source, collection, wanted, keep_batches=keep_batches))
-    output.result(as_json, tallies.as_json(tally), tallies.as_text(tally))
+    tally = asyncio.run(run(source, collection, options, keep_batches=keep_batches))
+    tallies.show(as_json, tally, {})
     return tallies.exit_code(tally)
 
 
-async def run(source: str, name: str, wanted: EngineChoice, *, keep_batches: bool = False) -> "Tally":
+async def run(source: str, name: str, options: CaptionOptions, *, keep_batches: bool = False) -> "Tally":
     """Caption, publish and index a source into a collection."""
-    from captioner.batches import BatchFolder
     from captioner.publish import publish
 
     config = settings()
     async with open_catalog(config) as catalog:
-        collection, describer = await _prepare(catalog, name, wanted)
-        folder = BatchFolder.for_recipe(config.home / "batches" / str(collection.id), describer.recipe)
-        tally = await _caption(source, catalog, collection.id, describer, folder)
+        with await _describer(catalog, name, options.choice) as describer:
+            collection = await _prepared(catalog, name, options.choice, describer)
+            recipe = captioning.whole_recipe(describer, options)
+            folder = captioning.batch_folder(config.home / "batches" / str(collection.id), recipe)
+            tally = await _caption(source, catalog, collection.id, describer, folder, options)
         with output.progress("publishing") as tick:
             await publish(catalog, collection.id, folder, tick)
-        if not keep_batches:
+        swept = captioning.sweep_source(source, folder, options)
+        if not keep_batches and not (swept and swept.waiting):
             shutil.rmtree(folder.folder)
         if not tally.stopped:
             await _index(catalog, collection, config.home)
     return tally
 
 
-async def _prepare(catalog: "Catalog", name: str, wanted: EngineChoice) -> tuple["CollectionRow", "Describer"]:
-    """The engine is ready before the collection is made: a failed start leaves nothing behind."""
+async def _describer(catalog: "Catalog", name: str, choice: EngineChoice) -> "AbstractContextManager[Describer]":
+    """The engine, ready before the collection is made: a failed start leaves nothing behind."""
+    before = await _settings(catalog, name)
+    chosen = choose_engine(choice.engine, before)
+    agreed = choice.consent or before.third_party_consent
+    made = make_describer(chosen, choice.model or before.engine_model, list(choice.options), consent=agreed)
+    return closing(made)
+
+
+async def _prepared(catalog: "Catalog", name: str, choice: EngineChoice, describer: "Describer") -> "CollectionRow":
+    """The collection, with the engine, the model and the consent that were given."""
     from scenes.catalog import collections
+
+    before = await _settings(catalog, name)
+    after = before.model_copy(
+        update={
+            "engine": describer.recipe.engine,
+            "engine_model": choice.model or before.engine_model,
+            "third_party_consent": choice.consent or before.third_party_consent,
+        }
+    )
+    async with catalog.writing() as session:
+        await collections.ensure(session, after)
+        return await collections.update(session, after)
+
+
+async def _settings(catalog: "Catalog", name: str) -> "Collection":
     from scenes.collection import Collection
 
     known = await _known(catalog, name)
-    before = known.settings if known else checked(Collection, name=name)
-    chosen = choose_engine(wanted.engine, known.settings if known else None)
-    model = wanted.model or before.engine_model
-    agreed = wanted.consent or before.third_party_consent
-    describer = make_describer(chosen, model, list(wanted.options), consent=agreed)
-    after = before.model_copy(update={"engine": chosen, "engine_model": model, "third_party_consent": agreed})
-    async with catalog.writing() as session:
-        await collections.ensure(session, after)
-        return await collections.update(session, after), describer
+    return known.settings if known else checked(Collection, name=name)
 
 
 async def _known(catalog: "Catalog", name: str) -> "CollectionRow | None":
@@ -104,30 +122,36 @@ async def _known(catalog: "Catalog", name: str) -> "CollectionRow | None":
 
 
 async def _caption(
-    source: str, catalog: "Catalog", collection_id: int, describer: "Describer", folder: "BatchFolder"
+    source: str,
+    catalog: "Catalog",
+    collection_id: int,
+    describer: "Describer",
+    folder: "BatchFolder",
+    options: CaptionOptions,
 ) -> "Tally":
     """Runs beside the event loop, so that what the catalog knows can be asked meanwhile."""
-    from captioner.run import Stop, caption
-    from captioner.sources import items
+    from captioner.stop import Stop
     from scenes.catalog import publishing
 
     loop = asyncio.get_running_loop()
-    fingerprint = describer.recipe.fingerprint()
+    fingerprint = folder.recipe.fingerprint()
 
     async def ask(image_ids: Sequence[str]) -> set[str]:
         async with catalog.reading() as session:
             return await publishing.known_under(session, collection_id, fingerprint, image_ids)
 
     def known(image_ids: Sequence[str]) -> set[str]:
-        return asyncio.run_coroutine_threadsafe(ask(image_ids), loop).result()
+        future = asyncio.run_coroutine_threadsafe(ask(image_ids), loop)
+        try:
+            return future.result(timeout=_LONGEST_ANSWER_S)
+        except TimeoutError as error:
+            future.cancel()
+            raise EnvironmentMissing(
+                "database_silent", f"the database gave no answer within {_LONGEST_ANSWER_S:.0f} s", fix="check it"
+            ) from error
 
-    try:
-        with Stop().on_signals() as stop, output.progress("describing") as tick:
-            found = items(source)
-            show = tallies.ticker(tick)
-            return await asyncio.to_thread(caption, found, describer, folder, known=known, stop=stop, tick=show)
-    finally:
-        describer.close()
+    with Stop().on_signals() as stop:
+        return await asyncio.to_thread(captioning.caption_source, source, describer, folder, options, stop, known)
 
 
 async def _index(catalog: "Catalog", collection: "CollectionRow", home: Path) -> None:

@@ -1,16 +1,16 @@
 """The basic engine behind the describer protocol."""
 
 import time
-from collections.abc import Sequence
+from concurrent.futures import Future
 
 from captioner.basic.colours import dominant, light, small
 from captioner.basic.composing import Seen, compose
 from captioner.basic.faces import FaceFinder
 from captioner.basic.reading import Reader
 from captioner.basic.tags import Tagger
-from captioner.describer import EngineFault, Picture, Reply, Request
+from captioner.describer import Answer, Picture, Reply, Request
+from captioner.threaded import Threads
 from scenes.models import find_model, packaged_models, verify_model
-from scenes.outcome import FailureReason
 from scenes.recipe import CaptionRecipe
 
 _MODELS = ("efficientnet-lite0", "imagenet-names", "centerface")
@@ -26,24 +26,31 @@ class BasicDescriber:
         self._tagger = Tagger(find_model("efficientnet-lite0"), find_model("imagenet-names"))
         self._faces = FaceFinder(find_model("centerface"))
         self._reader = Reader()
+        self._threads = Threads(self._one, 1)
 
     @property
     def recipe(self) -> CaptionRecipe:
         digests = {name: sorted(packaged_models()[name].sha256.values()) for name in _MODELS}
         return CaptionRecipe(engine="basic", model="basic-1", prompt="none", options={"weights": digests})
 
-    def describe(self, requests: Sequence[Request]) -> list[Reply | EngineFault]:
-        return [self._one(request.picture) for request in requests]
+    @property
+    def slots(self) -> int:
+        return self._threads.slots
+
+    @property
+    def can_verify(self) -> bool:
+        return False
+
+    def submit(self, request: Request) -> "Future[Answer]":
+        return self._threads.submit(request)
 
     def close(self) -> None:
         """Nothing is held beyond memory."""
+        self._threads.close()
 
-    def _one(self, picture: Picture) -> Reply | EngineFault:
+    def _one(self, request: Request) -> Answer:
         started = time.perf_counter()
-        try:
-            text = compose(self._look(picture)).model_dump_json()
-        except Exception as error:  # noqa: BLE001 - one picture's trouble in a model must not cost another's reply
-            return EngineFault(FailureReason.ENGINE_ERROR, f"{type(error).__name__}: {error}"[:300])
+        text = compose(self._look(request.picture)).model_dump_json()
         return Reply(text, "stop", 0, 0, time.perf_counter() - started)
 
     def _look(self, picture: Picture) -> Seen:

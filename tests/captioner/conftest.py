@@ -3,13 +3,14 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from captioner.describer import EngineFault, Reply, Request
+from captioner.describer import Answer, EngineFault, Reply, Request
 from scenes.recipe import CaptionRecipe
 
 Script = Callable[[Request], Reply | EngineFault]
@@ -33,9 +34,19 @@ class ScriptedDescriber:
     def recipe(self) -> CaptionRecipe:
         return CaptionRecipe(engine="openai", model="scripted", prompt="scripted-1")
 
-    def describe(self, requests: Sequence[Request]) -> list[Reply | EngineFault]:
-        self.asked += [request.picture.image_id for request in requests]
-        return [self.script(request) for request in requests]
+    @property
+    def slots(self) -> int:
+        return 4
+
+    @property
+    def can_verify(self) -> bool:
+        return True
+
+    def submit(self, request: Request) -> "Future[Answer]":
+        self.asked.append(request.picture.image_id)
+        future: Future[Answer] = Future()
+        future.set_result(self.script(request))
+        return future
 
     def close(self) -> None:
         """Nothing is held."""

@@ -1,16 +1,19 @@
 """The pipeline: four counts that add up, nothing described twice, a stop that loses nothing."""
 
 import json
-from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from captioner.batches import BatchFolder, latest
-from captioner.describer import EngineFault, Reply, Request
-from captioner.run import Stop, Tally, caption
+from captioner.batches import BatchFolder
+from captioner.describer import Answer, EngineFault, Reply, Request
+from captioner.run import caption
 from captioner.sources import items
+from captioner.standing import standing
+from captioner.stop import Stop
+from captioner.tally import Tally
 from scenes.errors import BadInput, Corrupt
 from scenes.outcome import Described, FailureReason
 from scenes.recipe import CaptionRecipe
@@ -21,12 +24,17 @@ class ScriptedDescriber:
 
     recipe = CaptionRecipe(engine="basic", model="scripted", prompt="p")
 
+    slots = 4
+    can_verify = False
+
     def __init__(self) -> None:
         self.asked = 0
 
-    def describe(self, requests: Sequence[Request]) -> list[Reply | EngineFault]:
-        self.asked += len(requests)
-        return [self._one(request) for request in requests]
+    def submit(self, request: Request) -> "Future[Answer]":
+        self.asked += 1
+        future: Future[Answer] = Future()
+        future.set_result(self._one(request))
+        return future
 
     def close(self) -> None:
         pass
@@ -55,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(source: Path, out: Path, describer: ScriptedDescriber, stop: Stop | None = None) -> Tally:
     batches = BatchFolder.for_recipe(out, describer.recipe)
-    return caption(items(str(source)), describer, batches, known=lambda _: set(), stop=stop or Stop())
+    return caption(items(str(source)), describer, batches, stop=stop or Stop())
 
 
 def test_counts_add_up_and_a_second_run_describes_nothing(folder: Path, tmp_path: Path) -> None:
@@ -85,7 +93,7 @@ def test_no_name_of_a_file_reaches_a_batch_but_its_uri(folder: Path, tmp_path: P
 
 
 def described(out: Path) -> dict[str, str]:
-    records = latest(BatchFolder.all_in(out)[0].records())
+    records = standing(BatchFolder.all_in(out)[0])
     found = [record.outcome for record in records if isinstance(record.outcome, Described)]
     return {outcome.image_id: outcome.description.detail for outcome in found}
 
@@ -94,7 +102,7 @@ def test_a_stop_keeps_what_was_described_and_resuming_finishes(folder: Path, tmp
     stop, describer = Stop(), ScriptedDescriber()
     batches = BatchFolder.for_recipe(tmp_path / "out", describer.recipe)
     tally = caption(
-        items(str(folder)), describer, batches, known=lambda _: set(), stop=stop, tick=lambda _tally: stop.set()
+        items(str(folder)), describer, batches, stop=stop, tick=lambda tally: tally.described and stop.set()
     )
     assert tally.stopped
     assert 0 < tally.described == len(described(tmp_path / "out")) < 24

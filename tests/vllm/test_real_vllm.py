@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.attempts import describe
+from captioner.attempts import Manner, converse, drive
 from captioner.decoding import Decoded
-from captioner.describer import EngineFault, Picture, Reply, Request
+from captioner.describer import Answer, Describer, EngineFault, Picture, Reply, Request
 from captioner.openai_describer import OpenAIDescriber
 from captioner.replies import Unfit, check
 from captioner.vllm_describer import VllmDescriber
@@ -74,8 +74,12 @@ def requests(n: int, max_tokens: int = 150) -> list[Request]:
     ]
 
 
+def asked(describer: Describer, wanted: list[Request]) -> list[Answer]:
+    return [future.result(timeout=120) for future in [describer.submit(one) for one in wanted]]
+
+
 def test_offline_replies_come_in_order_and_whole_ones_fit_the_schema(offline: VllmDescriber) -> None:
-    replies = offline.describe(requests(4))
+    replies = asked(offline, requests(4))
     assert len(replies) == 4
     assert all(isinstance(reply, Reply) for reply in replies)
     whole = [reply for reply in replies if isinstance(reply, Reply) and reply.finish_reason == "stop"]
@@ -86,20 +90,21 @@ def test_offline_replies_come_in_order_and_whole_ones_fit_the_schema(offline: Vl
 def test_offline_one_request_that_the_engine_refuses_costs_only_itself(offline: VllmDescriber) -> None:
     good = requests(2)
     refused = Request(good[0].picture, Sampling.model_construct(temperature=1.0, top_p=1.0, max_tokens=0, seed=0))
-    replies = offline.describe([good[0], refused, good[1]])
+    replies = asked(offline, [good[0], refused, good[1]])
     assert [type(reply) for reply in replies] == [Reply, EngineFault, Reply]
 
 
 def test_offline_a_cut_reply_is_a_failure_after_its_attempts(offline: VllmDescriber) -> None:
-    short = VllmDescriber(offline._engine, offline.recipe.model_copy(update={"sampling": Sampling(max_tokens=3)}))
-    outcome = describe(short, [Decoded(requests(1)[0].picture, ())])[0]
+    short = offline.recipe.model_copy(update={"sampling": Sampling(max_tokens=3)})
+    outcome = drive(offline, converse(Decoded(requests(1)[0].picture, ()), Manner(short)))
     assert (outcome.kind, outcome.usage.attempts) == ("failed", 3)
 
 
 def test_over_http_the_same_plumbing_works(server: str) -> None:
     describer = OpenAIDescriber.from_options(None, ["--base-url", server], consent=False)
     assert describer.recipe.model == "tiny"
-    replies = describer.describe(requests(3))
+    replies = asked(describer, requests(3))
+    describer.close()
     assert len(replies) == 3
     assert all(isinstance(reply, Reply) for reply in replies), replies
 

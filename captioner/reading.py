@@ -1,0 +1,101 @@
+"""Reading ahead of the engine: bytes in, decoded pictures out, a bounded number of them at a time."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from captioner import decoding
+from captioner.decoding import Decoded
+from captioner.sources import Item
+from scenes.identity import external_image_id, image_id
+from scenes.outcome import Failed, FailureReason, Refused, Usage
+
+READERS = 8
+READ_AHEAD = 32
+_DECODERS = threading.Semaphore(max(2, os.cpu_count() or 2))
+_PATIENCE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One image read: decoded, an outcome already, or 'known': nothing is left to do for it."""
+
+    uri: str
+    image_id: str
+    result: Decoded | Refused | Failed | Literal["known"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The source has no more: how many items it gave, and what broke it, if anything."""
+
+    given: int
+    error: BaseException | None
+
+
+def read(item: Item, max_side_px: int, is_known: Callable[[str], bool]) -> Read:
+    """Read one image and decode it unless it is known; a read that fails is a `Failed` under a hash of its URI."""
+    try:
+        data = item.read(decoding.MAX_BYTES)
+    except OSError as error:
+        key = external_image_id(item.uri)
+        detail = f"{type(error).__name__}: {error.strerror or error}"
+        return Read(item.uri, key, Failed(image_id=key, reason=FailureReason.READ_ERROR, detail=detail, usage=_NOTHING))
+    key = image_id(data)
+    if is_known(key):
+        return Read(item.uri, key, "known")
+    with _DECODERS:
+        return Read(item.uri, key, decoding.decode(data, max_side_px))
+
+
+class Reader:
+    """Feeds `inbox` with `Future[Read]` and, at the end, one `Ended`; `taken()` makes room for one more."""
+
+    def __init__(self, items: Iterable[Item], work: Callable[[Item], Read], inbox: "queue.SimpleQueue[object]") -> None:
+        self._items, self._work, self._inbox = items, work, inbox
+        self._room = threading.Semaphore(READ_AHEAD)
+        self._closed = threading.Event()
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+        self._thread = threading.Thread(target=self._feed, name="feed", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def taken(self) -> None:
+        """One read has left the pipeline's first stage."""
+        self._room.release()
+
+    def close(self) -> None:
+        """Begin nothing new; what is being read is dropped."""
+        self._closed.set()
+        self._thread.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _feed(self) -> None:
+        given, broke = 0, None
+        try:
+            for item in self._items:
+                if not self._has_room():
+                    break
+                self._pool.submit(self._work, item).add_done_callback(self._done)
+                given += 1
+        except BaseException as error:  # noqa: BLE001 - told to the pipeline's thread, which raises it
+            broke = error
+        self._inbox.put(Ended(given, broke))
+
+    def _has_room(self) -> bool:
+        while not self._closed.is_set():
+            if self._room.acquire(timeout=_PATIENCE_S):
+                return not self._closed.is_set()
+        return False
+
+    def _done(self, future: "Future[Read]") -> None:
+        if not future.cancelled():
+            self._inbox.put(future)
+
+
+_NOTHING = Usage(attempts=0)

@@ -1,0 +1,30 @@
+"""One image to read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Read = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image: its URI and how to read at most so many bytes of it; `read` raises `OSError` and nothing else."""
+
+    uri: str
+    read: Read
+
+    @classmethod
+    def of_file(cls, path: Path) -> "Item":
+        """An image in a file of its own."""
+
+        def read(limit_bytes: int) -> bytes:
+            with path.open("rb") as file:
+                return file.read(limit_bytes + 1)
+
+        return cls(path.absolute().as_uri(), read)
+
+    @classmethod
+    def of_bytes(cls, uri: str, data: bytes) -> "Item":
+        """An image that was read already, as a stream allows no second look."""
+        return cls(uri, lambda limit_bytes: data[: limit_bytes + 1])
