@@ -13,12 +13,20 @@ Vectors = NDArray[np.float32]
 """float32 (n, dim), rows of unit length."""
 
 
+Words = NDArray[np.float32]
+"""float32 (t, word_dim), unit rows: one text's words, each in its context; punctuation is left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """`vectors` float32 (n, dim), unit rows; `truncated` bool (n,): was the text longer than the encoder reads?"""
+    """`vectors` float32 (n, dim), unit rows; `truncated` bool (n,): was the text longer than the encoder reads?
+
+    `words` are n texts' word vectors, or nothing at all from an encoder whose recipe says `word_dimensions` 0.
+    """
 
     vectors: Vectors
     truncated: NDArray[np.bool_]
+    words: tuple[Words, ...] = ()
 
 
 class Encoder(Protocol):

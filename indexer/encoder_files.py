@@ -4,12 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from indexer.words import HEAD
 from scenes.artifact import file_sha256
 from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.models import DEFAULT_ENCODER, find_model, packaged_models
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "0_Transformer/model.safetensors")
-_SETTINGS = ("*.json", "*.txt", "*.model", "*/config.json")
+_SETTINGS = (HEAD, "*.json", "*.txt", "*.model", "*/config.json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,23 +10,25 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Tokens = NDArray[np.float32]
-"""float32 (t, token_dim): unit vectors of one text's words in context, without punctuation."""
+from indexer.encoder import Words
+
+Packed = NDArray[np.int8]
+"""int8 (t, word_dim): one text's word vectors, in steps of 1/127."""
 
 _LEVELS = 127
 
 
-def pack(tokens: Tokens) -> bytes:
-    """Word vectors as signed bytes, t × token_dim: a quarter of float32."""
-    return np.rint(np.clip(tokens, -1.0, 1.0) * _LEVELS).astype(np.int8).tobytes()
+def pack(words: Words) -> bytes:
+    """Word vectors as signed bytes, t × word_dim: a quarter of float32."""
+    return np.rint(np.clip(words, -1.0, 1.0) * _LEVELS).astype(np.int8).tobytes()
 
 
-def unpack(packed: bytes, dimensions: int) -> NDArray[np.int8]:
+def unpack(packed: bytes, dimensions: int) -> Packed:
     """The signed bytes again, int8 (t, dimensions)."""
     return np.frombuffer(packed, dtype=np.int8).reshape(-1, dimensions)
 
 
-def late_scores(query: Tokens, documents: Sequence[NDArray[np.int8]]) -> NDArray[np.float32]:
+def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32]:
     """MaxSim of one query against packed documents, float32 (n,), about −1…1; 0 where either has no words."""
     scores = np.zeros(len(documents), np.float32)
     filled = [place for place, words in enumerate(documents) if len(words)]

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from indexer.encoder import Encoded, Vectors
+from indexer.encoder import Encoded, Vectors, Words
 from indexer.onnx_session import OnnxSession
 from indexer.tokenising import Tokenised, Tokeniser
+from indexer.words import WordHead, read_head
 from scenes.artifact import verify_folder
 from scenes.recipe import EncoderRecipe
 from scenes.wording import DEFAULT_WORDING, view_names
 
 KIND = "onnx-encoder"
+EXPORT_VERSION = 2
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 FACTS = "encoder.json"
@@ -36,8 +38,11 @@ class ExportFacts(BaseModel):
 class OnnxEncoder:
     """Gives the vectors of the model that it was exported from, under the same recipe. Safe from several threads."""
 
-    def __init__(self, session: OnnxSession, tokeniser: Tokeniser, recipe: EncoderRecipe, pad_token: int) -> None:
+    def __init__(
+        self, session: OnnxSession, tokeniser: Tokeniser, head: WordHead, recipe: EncoderRecipe, pad_token: int
+    ) -> None:
         self._session = session
+        self._head = head
         self._tokeniser = tokeniser
         self._recipe = recipe
         self._pad = pad_token
@@ -54,7 +59,8 @@ class OnnxEncoder:
         """Open an export's files, unverified."""
         recipe = facts.recipe.model_copy(update={"wording": wording, "views": len(view_names(wording))})
         tokeniser = Tokeniser.load(folder / TOKENIZER, recipe.max_tokens)
-        return cls(OnnxSession.load(folder / MODEL), tokeniser, recipe, facts.pad_token)
+        head = WordHead(read_head(folder), tokeniser.kept())
+        return cls(OnnxSession.load(folder / MODEL), tokeniser, head, recipe, facts.pad_token)
 
     @property
     def recipe(self) -> EncoderRecipe:
@@ -69,17 +75,20 @@ class OnnxEncoder:
     def _encode(self, texts: Sequence[str], prompt: str) -> Encoded:
         tokenised = self._tokeniser.tokenise([prompt + text for text in texts])
         vectors = np.empty((len(texts), self._recipe.dimensions), np.float32)
+        words: dict[int, Words] = {}
         parts = list(batches(tokenised))
 
         def fill(rows: list[int]) -> None:
-            vectors[rows] = normalised(self._session.run(tokenised.batch(rows, self._pad)))
+            raw, hidden = self._session.run(tokenised.batch(rows, self._pad))
+            vectors[rows] = normalised(raw)
+            words.update((row, self._head.words(hidden[i], tokenised.ids[row])) for i, row in enumerate(rows))
 
         if len(parts) > 1:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 list(pool.map(fill, parts))
         elif parts:
             fill(parts[0])
-        return Encoded(vectors, tokenised.truncated)
+        return Encoded(vectors, tokenised.truncated, tuple(words[row] for row in range(len(texts))))
 
 
 def batches(tokenised: Tokenised) -> Iterator[list[int]]:

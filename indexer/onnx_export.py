@@ -11,8 +11,10 @@ import numpy as np
 
 from indexer.encoder import Encoder
 from indexer.encoder_files import EncoderFiles
-from indexer.onnx_encoder import FACTS, KIND, MODEL, TOKENIZER, ExportFacts, OnnxEncoder
+from indexer.onnx_encoder import EXPORT_VERSION, FACTS, KIND, MODEL, TOKENIZER, ExportFacts, OnnxEncoder
+from indexer.onnx_session import OUTPUTS
 from indexer.sentence_encoder import SentenceEncoder
+from indexer.words import copy_head
 from scenes.artifact import write_folder
 from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.wording import DEFAULT_WORDING
@@ -20,7 +22,8 @@ from scenes.wording import DEFAULT_WORDING
 if TYPE_CHECKING:
     import torch
 
-EXPORT_VERSION = 1
+    _Rows = np.ndarray[Any, np.dtype[np.float32]]
+
 AGREEMENT = 0.9999
 _OPSET = 17
 _USE_TORCH = "set WORDSIGHT_ENCODER_RUNTIME=torch to run this encoder without an export"
@@ -41,17 +44,18 @@ def export(files: EncoderFiles, target: Path) -> None:
     """
     encoder = SentenceEncoder.load(files.name)
     try:
-        write_folder(target, KIND, {"export": EXPORT_VERSION}, lambda folder: _fill(folder, encoder))
+        write_folder(target, KIND, {"export": EXPORT_VERSION}, lambda folder: _fill(folder, encoder, files.folder))
     except OSError:
         if not target.is_dir():  # else another process was quicker; its export is as good
             raise
 
 
-def _fill(folder: Path, encoder: SentenceEncoder) -> None:
+def _fill(folder: Path, encoder: SentenceEncoder, source: Path | None) -> None:
     tokenizer: Any = encoder.model.tokenizer
     try:
         (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
         _trace(encoder, folder / MODEL)
+        copy_head(source, folder)
     except (RuntimeError, ValueError, TypeError, AttributeError, ImportError) as error:
         raise EnvironmentMissing(
             "encoder_export_failed", f"{encoder.recipe.model} can't be exported: {error}", fix=_USE_TORCH
@@ -64,14 +68,19 @@ def _fill(folder: Path, encoder: SentenceEncoder) -> None:
 
 
 def agreement(one: Encoder, other: Encoder) -> float:
-    """The least cosine between two encoders' vectors of the probes, each alone and all in one batch."""
-    alone = [np.sum(_both(one, [text]) * _both(other, [text]), axis=1).min() for text in PROBES]
-    together = np.sum(_both(one, PROBES) * _both(other, PROBES), axis=1).min()
+    """The least cosine between two encoders' vectors, words' too, of the probes, each alone and all in one batch."""
+    alone = [_cosine(_both(one, [text]), _both(other, [text])) for text in PROBES]
+    together = _cosine(_both(one, PROBES), _both(other, PROBES))
     return float(min(*alone, together))
 
 
-def _both(encoder: Encoder, texts: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    return np.concatenate([encoder.encode_queries(texts).vectors, encoder.encode_documents(texts).vectors])
+def _cosine(ours: "list[_Rows]", theirs: "list[_Rows]") -> float:
+    return float(min(np.sum(one * other, axis=1).min() for one, other in zip(ours, theirs, strict=True) if len(one)))
+
+
+def _both(encoder: Encoder, texts: Sequence[str]) -> "list[_Rows]":
+    encoded = [encoder.encode_queries(texts), encoder.encode_documents(texts)]
+    return [part for one in encoded for part in (one.vectors, *one.words)]
 
 
 def _trace(encoder: SentenceEncoder, file: Path) -> None:
@@ -82,7 +91,10 @@ def _trace(encoder: SentenceEncoder, file: Path) -> None:
     inner.auto_model.set_attn_implementation("eager")
     sample = dict(model.preprocess(["a cat on a mat", "two dogs"]))
     names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in sample]
-    axes = {name: {0: "texts", 1: "tokens"} for name in names} | {"vectors": {0: "texts"}}
+    axes = {name: {0: "texts", 1: "tokens"} for name in names} | {
+        "vectors": {0: "texts"},
+        "hidden": {0: "texts", 1: "tokens"},
+    }
     with _quiet(), torch.no_grad():
         torch.onnx.export(
             _whole(model, names),
@@ -91,16 +103,17 @@ def _trace(encoder: SentenceEncoder, file: Path) -> None:
             dynamo=False,
             opset_version=_OPSET,
             input_names=names,
-            output_names=["vectors"],
+            output_names=OUTPUTS,
             dynamic_axes=axes,
         )
+    model.eval()  # the export puts every stage back into training mode
 
 
 def _whole(model: Any, names: Sequence[str]) -> "torch.nn.Module":
     import torch
 
     class Whole(torch.nn.Module):
-        """Every stage of the model, from token numbers to one vector a text."""
+        """Every stage of the model, from token numbers to one vector a text and one hidden state a token."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -110,7 +123,7 @@ def _whole(model: Any, names: Sequence[str]) -> "torch.nn.Module":
             features = dict(zip(names, given, strict=True))
             for stage in self.model:
                 features = stage(features)
-            return features["sentence_embedding"]
+            return features["sentence_embedding"], features["token_embeddings"]
 
     return Whole()
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.encoder import Vectors
 from indexer.tokenising import Tokens
@@ -12,6 +13,7 @@ from scenes.errors import EnvironmentMissing
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+OUTPUTS = ["vectors", "hidden"]
 _QUIET = 3
 
 
@@ -41,9 +43,9 @@ class OnnxSession:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return cls(InferenceSession(str(file), options, providers=["CPUExecutionProvider"]))
 
-    def run(self, tokens: Tokens) -> Vectors:
-        """float32 (n, dim), of any length."""
+    def run(self, tokens: Tokens) -> tuple[Vectors, NDArray[np.float32]]:
+        """Vectors float32 (n, dim), of any length, and hidden states float32 (n, longest, hidden)."""
         feeds = {"input_ids": tokens.ids, "attention_mask": tokens.mask, "token_type_ids": np.zeros_like(tokens.ids)}
         wanted = {name: value for name, value in feeds.items() if name in self._inputs}
-        vectors: Vectors = self._session.run(None, wanted)[0]
-        return vectors
+        vectors, hidden = self._session.run(OUTPUTS, wanted)
+        return vectors, hidden

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from indexer.encoder import Encoded, Vectors
-from indexer.encoder_files import find_encoder
+from indexer.encoder import Encoded, Vectors, Words
+from indexer.encoder_files import EncoderFiles, find_encoder
+from indexer.words import HEAD, WordHead, kept_tokens, read_head
+from scenes.artifact import file_sha256
 from scenes.errors import EnvironmentMissing
 from scenes.models import packaged_models
 from scenes.recipe import EncoderRecipe
@@ -23,8 +26,9 @@ _BATCH = 32
 class SentenceEncoder:
     """A sentence-transformers model, given by a packaged model's name, a folder or a hub name."""
 
-    def __init__(self, model: "SentenceTransformer", recipe: EncoderRecipe) -> None:
+    def __init__(self, model: "SentenceTransformer", head: WordHead, recipe: EncoderRecipe) -> None:
         self._model = model
+        self._head = head
         self._recipe = recipe
 
     @classmethod
@@ -35,7 +39,8 @@ class SentenceEncoder:
         """
         files = find_encoder(name)
         model = _load(files.source)
-        return cls(model, _recipe(files.name, files.weights_digest, model, wording))
+        projection = read_head(files.folder)
+        return cls(model, WordHead(projection, _kept(model)), _recipe(files, model, projection, wording))
 
     @property
     def model(self) -> "SentenceTransformer":
@@ -56,10 +61,28 @@ class SentenceEncoder:
         if not texts:
             return Encoded(np.empty((0, self._recipe.dimensions), np.float32), np.empty(0, np.bool_))
         prompted = [prompt + text for text in texts]
-        vectors: Vectors = self._model.encode(
-            prompted, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        ).astype(np.float32)
-        return Encoded(vectors, self._truncated(prompted))
+        vectors = np.empty((len(texts), self._recipe.dimensions), np.float32)
+        words: dict[int, Words] = {}
+        by_length = sorted(range(len(texts)), key=lambda row: len(prompted[row]))
+        for start in range(0, len(texts), _BATCH):
+            rows = by_length[start : start + _BATCH]
+            vectors[rows], said = self._run([prompted[row] for row in rows])
+            words.update(zip(rows, said, strict=True))
+        return Encoded(vectors, self._truncated(prompted), tuple(words[row] for row in range(len(texts))))
+
+    def _run(self, texts: list[str]) -> tuple[Vectors, list[Words]]:
+        import torch
+        from sentence_transformers.util import batch_to_device
+
+        with torch.inference_mode():
+            features = dict(batch_to_device(dict(self._model.preprocess(texts)), self._model.device))
+            for stage in self._model:
+                features = stage(features)
+            vectors = torch.nn.functional.normalize(features["sentence_embedding"], dim=-1).float().cpu().numpy()
+            hidden = features["token_embeddings"].float().cpu().numpy()
+        lengths = features["attention_mask"].sum(1).tolist()
+        tokens = [ids[:length] for ids, length in zip(features["input_ids"].tolist(), lengths, strict=True)]
+        return vectors, [self._head.words(states, ids) for states, ids in zip(hidden, tokens, strict=True)]
 
     def _truncated(self, texts: Sequence[str]) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         tokenizer: Any = self._model.tokenizer
@@ -87,15 +110,25 @@ def _load(source: str) -> "SentenceTransformer":
         ) from error
 
 
-def _recipe(name: str, digest: str, model: "SentenceTransformer", wording: str) -> EncoderRecipe:
+def _kept(model: "SentenceTransformer") -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    tokenizer: Any = model.tokenizer
+    return kept_tokens(tokenizer.get_vocab().items(), tokenizer.all_special_ids, len(tokenizer))
+
+
+def _recipe(
+    files: EncoderFiles, model: "SentenceTransformer", projection: "NDArray[np.float32] | None", wording: str
+) -> EncoderRecipe:
     prompts = model.prompts or {}
+    inner: Any = model[0]
     return EncoderRecipe(
-        model=name if name in packaged_models() else Path(name).name,
-        weights_digest=digest,
+        model=files.name if files.name in packaged_models() else Path(files.name).name,
+        weights_digest=files.weights_digest,
         wording=wording,
         views=len(view_names(wording)),
         dimensions=int(model.get_embedding_dimension() or 0),
         max_tokens=int(model.max_seq_length or 512),
+        word_dimensions=int(inner.get_embedding_dimension() if projection is None else projection.shape[1]),
+        word_head="" if projection is None or files.folder is None else file_sha256(files.folder / HEAD),
         query_prompt=prompts.get("query", ""),
         document_prompt=prompts.get("document", "") or prompts.get("passage", ""),
     )

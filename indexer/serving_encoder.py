@@ -41,4 +41,6 @@ def ensure_export(files: EncoderFiles, home: Path) -> Path:
 
 def export_folder(files: EncoderFiles, home: Path) -> Path:
     """Where an export of exactly these files lies."""
-    return home / _FOLDER / f"{files.digest()}-fp32"
+    from indexer.onnx_encoder import EXPORT_VERSION
+
+    return home / _FOLDER / f"{files.digest()}-fp32-{EXPORT_VERSION}"

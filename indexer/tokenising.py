@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.words import kept_tokens
+
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
@@ -51,6 +53,11 @@ class Tokeniser:
         from tokenizers import Tokenizer
 
         return cls(Tokenizer.from_file(str(file)), max_tokens)
+
+    def kept(self) -> NDArray[np.bool_]:
+        """Which token numbers are words, bool (vocabulary,)."""
+        special = [number for number, token in self._tokenizer.get_added_tokens_decoder().items() if token.special]
+        return kept_tokens(self._tokenizer.get_vocab().items(), special, self._tokenizer.get_vocab_size())
 
     def tokenise(self, texts: Sequence[str]) -> Tokenised:
         """Each text is read once. Safe from several threads."""

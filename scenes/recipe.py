@@ -64,6 +64,8 @@ class EncoderRecipe(_Recipe):
     dimensions: Annotated[int, Field(ge=1)]
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp32"
     max_tokens: Annotated[int, Field(ge=1)]
+    word_dimensions: Annotated[int, Field(ge=0)] = Field(0, description="Of word vectors; 0 where there are none.")
+    word_head: str = Field("", description="Hex SHA-256 of the projection of words; empty where there is none.")
     query_prompt: str = ""
     document_prompt: str = ""
 
