@@ -1,11 +1,13 @@
 """Embed what has no vectors yet, batch by batch; stopped anywhere, it goes on where it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from indexer.encoder import Encoder
+from indexer.late_interaction import pack
 from scenes.catalog import embeddings, recipes
+from scenes.catalog.embeddings import Embedding
 from scenes.catalog.engine import Catalog
 from scenes.description import SceneDescription
 from scenes.wording import passages
@@ -29,19 +31,19 @@ async def embed_missing(
             return done
         rows = embed([description for _, description in todo], encoder)
         async with catalog.writing() as session:
-            stored = [(row_id, *row) for (row_id, _), row in zip(todo, rows, strict=True)]
+            stored = [(row_id, row) for (row_id, _), row in zip(todo, rows, strict=True)]
             await embeddings.store(session, collection_id, fingerprint, stored)
         done += len(todo)
         tick(done, max(total, done))
 
 
-def embed(
-    descriptions: list[SceneDescription], encoder: Encoder
-) -> list[tuple["np.ndarray[tuple[int, int], np.dtype[np.float32]]", bool]]:
-    """For each description: float32 (views, dim) and whether a text was longer than the encoder reads."""
-    worded = [passages(description, encoder.recipe.wording) for description in descriptions]
+def embed(descriptions: Sequence[SceneDescription], encoder: Encoder) -> list[Embedding]:
+    """What stands for each description; its words are those of the first view, which says everything."""
+    recipe = encoder.recipe
+    worded = [passages(description, recipe.wording) for description in descriptions]
     encoded = encoder.encode_documents([passage.text for views in worded for passage in views])
-    shape = (len(descriptions), encoder.recipe.views)
-    vectors = encoded.vectors.reshape(*shape, encoder.recipe.dimensions)
+    shape = (len(descriptions), recipe.views)
+    vectors = encoded.vectors.reshape(*shape, recipe.dimensions)
     truncated = encoded.truncated.reshape(shape)
-    return [(vectors[i], bool(np.any(truncated[i]))) for i in range(len(descriptions))]
+    said = encoded.words[:: recipe.views] or [np.empty((0, 0), np.float32)] * len(descriptions)
+    return [Embedding(vectors[i], pack(words), bool(np.any(truncated[i]))) for i, words in enumerate(said)]

@@ -18,14 +18,9 @@ Packed = NDArray[np.int8]
 _LEVELS = 127
 
 
-def pack(words: Words) -> bytes:
-    """Word vectors as signed bytes, t × word_dim: a quarter of float32."""
-    return np.rint(np.clip(words, -1.0, 1.0) * _LEVELS).astype(np.int8).tobytes()
-
-
-def unpack(packed: bytes, dimensions: int) -> Packed:
-    """The signed bytes again, int8 (t, dimensions)."""
-    return np.frombuffer(packed, dtype=np.int8).reshape(-1, dimensions)
+def pack(words: Words) -> Packed:
+    """Word vectors as signed bytes: a quarter of float32."""
+    return np.rint(np.clip(words, -1.0, 1.0) * _LEVELS).astype(np.int8)
 
 
 def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32]:

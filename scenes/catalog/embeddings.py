@@ -6,9 +6,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Boolean, LargeBinary, Select, cast, delete, func, literal, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    LargeBinary,
+    Lateral,
+    Select,
+    cast,
+    delete,
+    func,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from scenes.catalog.bulk import is_one_of
 from scenes.catalog.collections import next_generation
@@ -18,6 +32,16 @@ from scenes.description import SceneDescription
 from scenes.recipe import EncoderRecipe
 
 LITTLE_ENDIAN_FLOAT32 = np.dtype("<f4")
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What stands for one description: `vectors` float32 (views, dim), `words` int8 (t, word_dim) in steps of 1/127,
+    and whether a text was longer than the encoder reads."""
+
+    vectors: NDArray[np.float32]
+    words: NDArray[np.int8]
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +68,8 @@ async def count_missing(session: ReadSession, collection_id: int, encoder: str) 
     return total
 
 
-async def store(
-    session: WriteSession, collection_id: int, encoder: str, rows: Sequence[tuple[int, NDArray[np.float32], bool]]
-) -> None:
-    """Keep vectors: (description id, float32 (views, dim), was the text truncated?). Storing twice changes nothing.
+async def store(session: WriteSession, collection_id: int, encoder: str, rows: Sequence[tuple[int, Embedding]]) -> None:
+    """Keep what stands for descriptions, by their ids. Storing twice changes nothing.
 
     Opens a generation and stamps the images with it: a release that was built, or a snapshot that was taken, between
     the description and its vectors does not hold them, so they must be above it. What is gone by now is left out.
@@ -55,9 +77,14 @@ async def store(
     if not rows:
         return
     generation = await next_generation(session, collection_id)
-    ids, bodies, truncated = zip(*((row_id, _to_bytes(vectors), cut) for row_id, vectors, cut in rows), strict=True)
-    arrays = (cast(ids, ARRAY(BigInteger)), cast(bodies, ARRAY(LargeBinary)), cast(truncated, ARRAY(Boolean)))
-    names = ("description_id", "vectors", "truncated")
+    ids = [row_id for row_id, _ in rows]
+    arrays = (
+        cast(ids, ARRAY(BigInteger)),
+        cast([_to_bytes(one.vectors) for _, one in rows], ARRAY(LargeBinary)),
+        cast([one.words.tobytes() for _, one in rows], ARRAY(LargeBinary)),
+        cast([one.truncated for _, one in rows], ARRAY(Boolean)),
+    )
+    names = ("description_id", "vectors", "words", "truncated")
     sent = func.unnest(*arrays).table_valued(*names, name="sent").render_derived()
     there = select(*sent.c, literal(encoder)).join(descriptions, descriptions.c.id == sent.c.description_id)
     new = upsert(embeddings).from_select([*names, "encoder"], there).on_conflict_do_nothing()
@@ -81,6 +108,17 @@ async def stream(
             return
         yield _as_vectored([tuple(row) for row in rows], encoder.dimensions)
         last = rows[-1].id
+
+
+async def words(
+    session: ReadSession, collection_id: int, encoder: EncoderRecipe, rows: Sequence[int]
+) -> dict[int, NDArray[np.int8]]:
+    """Word vectors of images by row, int8 (t, word_dim); a row without vectors is left out."""
+    mine = _speaking(encoder)
+    found = select(images.c.id, mine.c.words).join(mine, true())
+    chosen = found.where(images.c.collection_id == collection_id, is_one_of(images.c.id, list(rows)))
+    packed = {row.id: np.frombuffer(row.words, np.int8) for row in await session.execute(chosen)}
+    return {row: raw.reshape(-1, max(1, encoder.word_dimensions)) for row, raw in packed.items()}
 
 
 async def misshapen(session: ReadSession, collection_id: int, encoder: EncoderRecipe) -> list[int]:
@@ -135,11 +173,11 @@ def _missing(collection_id: int, encoder: str) -> Select[Any]:
     )
 
 
-def _vectored(collection_id: int, encoder: EncoderRecipe, above: int) -> Select[Any]:
-    """Each image with the vectors that speak for it: its current description's, else those of the newest one that
-    has any, so that an edited image is found by its old words until the new ones are embedded."""
-    mine = (
-        select(embeddings.c.vectors)
+def _speaking(encoder: EncoderRecipe) -> LateralFromClause:
+    """The embedding that speaks for an image: its current description's, else that of the newest one that has any,
+    so that an edited image is found by its old words until the new ones are embedded."""
+    return (
+        select(embeddings.c.vectors, embeddings.c.words)
         .join(descriptions, descriptions.c.id == embeddings.c.description_id)
         .where(descriptions.c.image == images.c.id, embeddings.c.encoder == encoder.fingerprint())
         .where(func.octet_length(embeddings.c.vectors) == _size(encoder))
@@ -147,6 +185,10 @@ def _vectored(collection_id: int, encoder: EncoderRecipe, above: int) -> Select[
         .limit(1)
         .lateral("mine")
     )
+
+
+def _vectored(collection_id: int, encoder: EncoderRecipe, above: int) -> Select[Any]:
+    mine = _speaking(encoder)
     return (
         select(images.c.id, mine.c.vectors, images.c.generation)
         .join(mine, true())

@@ -125,6 +125,7 @@ embeddings = Table(
     Column("description_id", ForeignKey("descriptions.id", ondelete="CASCADE"), nullable=False),
     Column("encoder", ForeignKey("encoder_recipes.fingerprint"), nullable=False),
     Column("vectors", LargeBinary, nullable=False),
+    Column("words", LargeBinary, nullable=False, server_default=text("''::bytea")),
     Column("truncated", Boolean, nullable=False),
     PrimaryKeyConstraint("description_id", "encoder"),
 )

@@ -118,9 +118,9 @@ class Interleaving:
         async with self.catalog.reading() as session:
             todo = await embeddings.missing(session, self.id, fingerprint, 1)
         for row_id, description in todo:
-            vectors, truncated = embed([description], self.encoder)[0]
+            embedded = embed([description], self.encoder)[0]
             async with self.catalog.writing() as session:
-                await embeddings.store(session, self.id, fingerprint, [(row_id, vectors, truncated)])
+                await embeddings.store(session, self.id, fingerprint, [(row_id, embedded)])
             async with self.catalog.reading() as session:
                 page = await images.page(session, self.id, limit=1_000)
             name = next(view.external_id for view in page if view.description_id == row_id)

@@ -6,6 +6,7 @@ from sqlalchemy import func, select, text
 
 from scenes.catalog import collections, embeddings, images, publishing, recipes
 from scenes.catalog.collections import CollectionRow
+from scenes.catalog.embeddings import Embedding
 from scenes.catalog.engine import Catalog, ReadSession
 from scenes.catalog.publishing import Publication, PublishCounts
 from scenes.catalog.tables import metadata
@@ -31,6 +32,10 @@ async def collection(catalog: Catalog) -> CollectionRow:
         return await collections.create(session, Collection(name="c"))
 
 
+def plain(vectors: np.ndarray) -> Embedding:
+    return Embedding(vectors, np.empty((0, 0), np.int8), truncated=False)
+
+
 def machine(name: str, detail: str = "a dog") -> Publication:
     """A description by a machine; its image has a secret in every place that may hold one."""
     mark = RECIPE.fingerprint()
@@ -46,7 +51,7 @@ def failed(name: str) -> tuple[Failed, str, str]:
 async def vectorise(catalog: Catalog, collection: CollectionRow) -> None:
     async with catalog.writing() as session:
         todo = await embeddings.missing(session, collection.id, ENCODER.fingerprint(), MORE_THAN_PARAMETERS)
-        rows = [(row_id, np.ones((1, 4), np.float32), False) for row_id, _ in todo]
+        rows = [(row_id, plain(np.ones((1, 4), np.float32))) for row_id, _ in todo]
         await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows)
 
 
@@ -101,7 +106,7 @@ async def test_vectors_of_what_was_deleted_meanwhile_are_left_out(catalog: Catal
         await publishing.publish(session, collection.id, [machine("a"), machine("b")])
         todo = await embeddings.missing(session, collection.id, ENCODER.fingerprint(), 10)
         await images.delete(session, collection.id, [external_image_id("a")])
-        rows = [(row_id, np.full((1, 4), row_id, np.float32), True) for row_id, _ in todo]
+        rows = [(row_id, plain(np.full((1, 4), row_id, np.float32))) for row_id, _ in todo]
         await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows)
         (batch,) = [b async for b in embeddings.stream(session, collection.id, ENCODER)]
     assert batch.vectors.tolist() == [[[todo[1][0]] * 4]]

@@ -8,6 +8,7 @@ import pytest
 
 from scenes.catalog import collections, embeddings, images, keys, publishing, recipes
 from scenes.catalog.collections import CollectionRow
+from scenes.catalog.embeddings import Embedding
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import KeyRow
 from scenes.catalog.publishing import Publication, PublishCounts
@@ -29,6 +30,10 @@ async def collection(catalog: Catalog) -> CollectionRow:
     async with catalog.writing() as session:
         await recipes.remember_caption(session, RECIPE)
         return await collections.create(session, Collection(name="c"))
+
+
+def plain(vectors: np.ndarray) -> Embedding:
+    return Embedding(vectors, np.empty((0, 0), np.int8), truncated=False)
 
 
 def machine(n: int, text: str = "a dog") -> Publication:
@@ -135,7 +140,7 @@ async def test_vectors_come_back_as_they_went_in(catalog: Catalog, collection: C
         encoder = await recipes.remember_encoder(session, ENCODER)
         todo = await embeddings.missing(session, collection.id, encoder, 100)
         await embeddings.store(
-            session, collection.id, encoder, [(row, vectors[i], False) for i, (row, _) in enumerate(todo)]
+            session, collection.id, encoder, [(row, plain(vectors[i])) for i, (row, _) in enumerate(todo)]
         )
         assert await embeddings.count_missing(session, collection.id, encoder) == 0
         got = [batch async for batch in embeddings.stream(session, collection.id, ENCODER, batch=3)]

@@ -1,0 +1,46 @@
+"""Word vectors of candidates, as the catalog held them at their collection's newest known generation."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from indexer.late_interaction import Packed
+from scenes.catalog import embeddings
+from scenes.catalog.collections import CollectionRow
+from scenes.catalog.engine import Catalog
+from scenes.recipe import EncoderRecipe
+
+_MOST_BYTES = 256 * 1024 * 1024
+
+
+class KnownWords:
+    """Reads word vectors by row and keeps the newest used, up to `most_bytes`, until their collection changes."""
+
+    def __init__(self, catalog: Catalog, most_bytes: int = _MOST_BYTES) -> None:
+        self._catalog = catalog
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._known: OrderedDict[tuple[int, int, str, int], Packed] = OrderedDict()
+
+    async def by_rows(self, collection: CollectionRow, encoder: EncoderRecipe, rows: Sequence[int]) -> dict[int, Packed]:
+        """int8 (t, word_dim) for each of these rows that is still there."""
+        fingerprint = encoder.fingerprint()
+        names = {row: (collection.id, collection.generation, fingerprint, row) for row in rows}
+        found = {row: self._known[name] for row, name in names.items() if name in self._known}
+        for row in found:
+            self._known.move_to_end(names[row])
+        missing = [row for row in rows if row not in found]
+        if missing:
+            async with self._catalog.reading() as session:
+                read = await embeddings.words(session, collection.id, encoder, missing)
+            for row, words in read.items():
+                self._keep(names[row], words)
+            found |= read
+        return found
+
+    def _keep(self, name: tuple[int, int, str, int], words: Packed) -> None:
+        if name not in self._known:
+            self._known[name] = words
+            self._bytes += words.nbytes
+        while self._bytes > self._most_bytes and self._known:
+            _, dropped = self._known.popitem(last=False)
+            self._bytes -= dropped.nbytes

@@ -1,0 +1,52 @@
+"""The order that is shown: candidates by pooled vectors, then by words as well.
+
+score = (1 − share) · cosine of the pooled vectors + share · late interaction of the words. Both lie on one scale
+whatever else the collection holds, so a score means the same in every answer. The share was tuned on training
+captions alone (docs/quality.md has the ablation).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoder import Words
+from indexer.late_interaction import Packed, late_scores
+from indexer.snapshot import Found
+
+DEPTH = 50
+"""How many candidates are ranked by their words, at least."""
+
+LATE_SHARE = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How candidates become an answer."""
+
+    depth: int = DEPTH
+    late_share: float = LATE_SHARE
+
+    def candidates(self, k: int) -> int:
+        """How many images the index is asked for when k are wanted."""
+        return max(k, self.depth)
+
+    def ranked(self, found: Found, query: Words | None, words: Mapping[int, Packed]) -> Found:
+        """The candidates in the order shown; an encoder without word vectors leaves them as they are.
+
+        `query` is None where the encoder has no word vectors; `words` are those of the candidates, by row. A
+        candidate without (its image was deleted a moment ago) is left out.
+        """
+        if query is None:
+            return found
+        there = np.array([row in words for row in found.rows.tolist()], np.bool_)
+        rows, dense = found.rows[there], found.scores[there]
+        scores = self.fused(dense, late_scores(query, [words[row] for row in rows.tolist()]))
+        order = np.lexsort((rows, -scores))
+        return Found(rows[order], scores[order])
+
+    def fused(self, dense: NDArray[np.float32], late: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores float32 (n,), higher is better, from cosines (n,) and late interaction (n,)."""
+        fused: NDArray[np.float32] = ((1 - self.late_share) * dense + self.late_share * late).astype(np.float32)
+        return fused
