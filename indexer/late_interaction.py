@@ -1,8 +1,9 @@
 """Late interaction: every word of the query looks for its best match among the words of a description.
 
-One pooled vector blurs which colour belongs to which object; vectors of words in their context do not. The score is
+One pooled vector blurs which colour belongs to which object; vectors of words in their context do not. A score is
 the mean over the query's words of the largest inner product with any word of the description (MaxSim of ColBERT,
-Khattab and Zaharia 2020, arXiv 2004.12832, with the mean in place of the sum so that long queries score alike).
+Khattab and Zaharia 2020, arXiv 2004.12832; the mean in place of the sum, so that long queries score alike). The
+same is done with pairs of neighbouring words, which bind 'red' to 'bus' where single words do not.
 """
 
 from collections.abc import Sequence
@@ -24,13 +25,31 @@ def pack(words: Words) -> Packed:
 
 
 def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32]:
-    """MaxSim of one query against packed documents, float32 (n,), about −1…1; 0 where either has no words."""
-    scores = np.zeros(len(documents), np.float32)
+    """MaxSim by words and by neighbouring words of one query against documents, float32 (2, n), about −1…1.
+
+    0 where the query or the document has no words.
+    """
+    scores = np.zeros((2, len(documents)), np.float32)
     filled = [place for place, words in enumerate(documents) if len(words)]
     if not filled or not len(query):
         return scores
-    words = np.concatenate([documents[place] for place in filled]).astype(np.float32)
-    starts = np.cumsum([0, *(len(documents[place]) for place in filled[:-1])])
-    best = np.maximum.reduceat((query / _LEVELS) @ words.T, starts, axis=1)
-    scores[filled] = best.mean(axis=0)
+    unpacked: list[Words] = [documents[place].astype(np.float32) / np.float32(_LEVELS) for place in filled]
+    scores[0, filled] = _best_matches(query, unpacked)
+    scores[1, filled] = _best_matches(neighbours(query), [neighbours(words) for words in unpacked])
     return scores
+
+
+def neighbours(words: Words) -> Words:
+    """Each word and the next as one unit vector, float32 (max(1, t − 1), word_dim); a lone word stands for itself."""
+    if len(words) < 2:  # noqa: PLR2004 - a pair
+        return words
+    sums = words[:-1] + words[1:]
+    pairs: Words = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return pairs
+
+
+def _best_matches(query: Words, documents: Sequence[Words]) -> NDArray[np.float32]:
+    starts = np.cumsum([0, *(len(words) for words in documents[:-1])])
+    best = np.maximum.reduceat(query @ np.concatenate(documents).T, starts, axis=1)
+    means: NDArray[np.float32] = best.mean(axis=0)
+    return means

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from indexer.encoder import Encoded, Encoder, Vectors
+from indexer.encoder import Encoded, Encoder, Vectors, Words
 from scenes.errors import Overloaded
 from scenes.recipe import EncoderRecipe
 
@@ -25,10 +25,14 @@ MAX_WAITING = 256
 
 @dataclass(frozen=True, slots=True)
 class EncodedQuery:
-    """`vector` float32 (dim,), unit length; `truncated`: was the query longer than the encoder reads?"""
+    """`vector` float32 (dim,), unit length; `truncated`: was the query longer than the encoder reads?
+
+    `words` float32 (t, word_dim) are its word vectors, None from an encoder that has none.
+    """
 
     vector: Vectors
     truncated: bool
+    words: Words | None = None
 
 
 class QueryEncoder(Protocol):
@@ -105,8 +109,12 @@ class MicroBatcher:
                 future.set_exception(error)
             else:
                 encoded = done.result()
-                future.set_result(EncodedQuery(encoded.vectors[i], bool(encoded.truncated[i])))
+                future.set_result(EncodedQuery(encoded.vectors[i], bool(encoded.truncated[i]), _words(encoded, i)))
         self._start()
+
+
+def _words(encoded: Encoded, i: int) -> Words | None:
+    return encoded.words[i] if encoded.words else None
 
 
 class RememberingEncoder:

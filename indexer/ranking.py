@@ -1,8 +1,8 @@
 """The order that is shown: candidates by pooled vectors, then by words as well.
 
-score = (1 − share) · cosine of the pooled vectors + share · late interaction of the words. Both lie on one scale
-whatever else the collection holds, so a score means the same in every answer. The share was tuned on training
-captions alone (docs/quality.md has the ablation).
+score = dense · cosine of the pooled vectors + words · late interaction of words + neighbours · that of neighbouring
+words; the weights add up to 1. All three lie on one scale whatever else the collection holds, so a score means the
+same in every answer. The weights were tuned on training captions alone (docs/quality.md has the ablation).
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from indexer.snapshot import Found
 DEPTH = 50
 """How many candidates are ranked by their words, at least."""
 
-LATE_SHARE = 0.7
-
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """How candidates become an answer."""
 
     depth: int = DEPTH
-    late_share: float = LATE_SHARE
+    dense: float = 0.1
+    words: float = 0.45
+    neighbours: float = 0.45
 
     def candidates(self, k: int) -> int:
         """How many images the index is asked for when k are wanted."""
@@ -47,6 +47,7 @@ class Ranking:
         return Found(rows[order], scores[order])
 
     def fused(self, dense: NDArray[np.float32], late: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores float32 (n,), higher is better, from cosines (n,) and late interaction (n,)."""
-        fused: NDArray[np.float32] = ((1 - self.late_share) * dense + self.late_share * late).astype(np.float32)
+        """Scores float32 (n,), higher is better, from cosines (n,) and late interaction (2, n)."""
+        shares = np.array([self.words, self.neighbours], np.float32)
+        fused: NDArray[np.float32] = (self.dense * dense + shares @ late).astype(np.float32)
         return fused

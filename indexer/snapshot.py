@@ -25,6 +25,10 @@ class Found:
     rows: Rows
     scores: NDArray[np.float32]
 
+    def first(self, k: int) -> "Found":
+        """The k best of them."""
+        return Found(self.rows[:k], self.scores[:k])
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

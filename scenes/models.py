@@ -15,7 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from scenes.artifact import file_sha256
 from scenes.errors import Corrupt, EnvironmentMissing
 
-DEFAULT_ENCODER = "all-minilm-l6-v2"
+BASE_ENCODER = "all-minilm-l6-v2"
+"""What the shipped encoder is calibrated from."""
+
+DEFAULT_ENCODER = BASE_ENCODER
 
 
 class PackagedModel(BaseModel):
@@ -30,11 +33,27 @@ class PackagedModel(BaseModel):
     sha256: dict[str, str]
 
 
+class CalibratedModel(BaseModel):
+    """A model that is made from a packaged one and a small difference, `delta`, a file beside this module."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base: str
+    delta: str
+    licence: str
+    sha256: dict[str, str]
+
+    @property
+    def delta_file(self) -> Path:
+        return Path(__file__).with_name(self.delta)
+
+
 @cache
-def packaged_models() -> dict[str, PackagedModel]:
-    """All packaged models by name."""
+def packaged_models() -> dict[str, PackagedModel | CalibratedModel]:
+    """All packaged models by name; a calibrated one stands after its base."""
     table = tomllib.loads(Path(__file__).with_name("packaged_models.toml").read_text())
-    return {name: PackagedModel.model_validate(body) for name, body in table.items()}
+    kinds = {name: CalibratedModel if "delta" in body else PackagedModel for name, body in table.items()}
+    return {name: kinds[name].model_validate(body) for name, body in table.items()}
 
 
 def models_folder() -> Path:

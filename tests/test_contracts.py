@@ -31,6 +31,8 @@ PLANTED = {
     "door: cv2": ("captioner/decoding.py", "import cv2"),
     "door: rapidocr": ("captioner/decoding.py", "import rapidocr"),
     "door: efficientnet_lite_pytorch": ("captioner/decoding.py", "import efficientnet_lite_pytorch"),
+    "door: ir_measures": ("indexer/evaluation/report.py", "import ir_measures"),
+    "door: matplotlib": ("indexer/evaluation/report.py", "import matplotlib"),
     "door: pyarrow": ("captioner/publish.py", "import pyarrow"),
     "door: fsspec": ("captioner/publish.py", "import fsspec"),
     "door: presidio_analyzer": ("captioner/publish.py", "import presidio_analyzer"),

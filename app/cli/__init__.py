@@ -25,6 +25,8 @@ COMMANDS: tuple[str, ...] = (
     "models",
     "doctor",
     "demo",
+    "eval",
+    "calibrate",
     "schema",
 )
 """Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""

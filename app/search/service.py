@@ -11,10 +11,12 @@ from typing import Protocol
 from app.search.engines import Engines, Watcher
 from app.search.evidence import evidence
 from app.search.known import KnownCollections, KnownImages
+from app.search.words import KnownWords
 from app.security import Secret
 from indexer.encoder import Encoder, Vectors
 from indexer.filtered import search_filtered
 from indexer.microbatch import EncodedQuery
+from indexer.ranking import Ranking
 from indexer.searcher import Found, Snapshot
 from scenes.answer import Answer, Match, Query
 from scenes.catalog import searches
@@ -24,6 +26,7 @@ from scenes.catalog.images import ImageView
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import BadInput
 from scenes.filtering import Filter, parse
+from scenes.recipe import EncoderRecipe
 
 
 class SearchLog(Protocol):
@@ -39,9 +42,11 @@ class SearchService:
     engines: Engines
     collections: KnownCollections
     images: KnownImages
+    words: KnownWords
     log: SearchLog
     secret: Secret
     catalog: Catalog
+    ranking: Ranking = Ranking()
 
     async def search(self, collection_name: str, query: Query) -> Answer:
         """The answer to one query. Raises `NotFound` (`collection_unknown`), `BadInput`, `EnvironmentMissing`."""
@@ -51,13 +56,15 @@ class SearchService:
         engine = await self.engines.of(collection.settings.encoder)
         snapshot = await engine.searcher.snapshot(collection)
         encoded = await engine.encoder.encode(query.query, remember=collection.settings.search_log != "off")
-        found, exists = await self._found(snapshot, encoded.vector, query.k, asked)
+        found, exists = await self._candidates(snapshot, encoded.vector, self.ranking.candidates(query.k), asked)
+        ranked = await self._ranked(collection, engine.encoder.recipe, encoded, found)
+        found = ranked.first(query.k)
         views = await self.images.by_rows(collection, found.rows.tolist())
         matches = _matches(found, views, query.query)
         stored = await self._store(collection, snapshot, query, matches)
         return _answer(snapshot, matches, encoded, stored).model_copy(update={"exists": exists})
 
-    async def _found(
+    async def _candidates(
         self, snapshot: Snapshot, vector: Vectors, k: int, asked: Filter | None
     ) -> tuple[Found, int | None]:
         """The k best images, with a filter those that pass, and how many pass, where that was counted."""
@@ -65,6 +72,15 @@ class SearchService:
             return await asyncio.to_thread(snapshot.search, vector, k), None
         filtered = await search_filtered(self.catalog, snapshot, vector, k, asked)
         return filtered.found, filtered.exists
+
+    async def _ranked(
+        self, collection: CollectionRow, encoder: EncoderRecipe, query: EncodedQuery, found: Found
+    ) -> Found:
+        """Candidates ranked by their words as well."""
+        if query.words is None:
+            return found
+        words = await self.words.by_rows(collection, encoder, found.rows.tolist())
+        return await asyncio.to_thread(self.ranking.ranked, found, query.words, words)
 
     async def _store(
         self, collection: CollectionRow, snapshot: Snapshot, query: Query, matches: Sequence[Match]
@@ -109,7 +125,7 @@ def make_service(
 ) -> SearchService:
     """A service over encoders by name; without a log it stores each search before it answers."""
     engines = Engines(catalog, home, load, watcher)
-    known = KnownCollections(catalog), KnownImages(catalog)
+    known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog)
     return SearchService(engines, *known, log or DirectLog(catalog), secret, catalog)
 
 

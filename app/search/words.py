@@ -21,7 +21,9 @@ class KnownWords:
         self._bytes = 0
         self._known: OrderedDict[tuple[int, int, str, int], Packed] = OrderedDict()
 
-    async def by_rows(self, collection: CollectionRow, encoder: EncoderRecipe, rows: Sequence[int]) -> dict[int, Packed]:
+    async def by_rows(
+        self, collection: CollectionRow, encoder: EncoderRecipe, rows: Sequence[int]
+    ) -> dict[int, Packed]:
         """int8 (t, word_dim) for each of these rows that is still there."""
         fingerprint = encoder.fingerprint()
         names = {row: (collection.id, collection.generation, fingerprint, row) for row in rows}

@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     LargeBinary,
-    Lateral,
     Select,
     cast,
     delete,

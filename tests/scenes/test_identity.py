@@ -22,7 +22,7 @@ CAPTION = CaptionRecipe(engine="vllm", model="m", prompt="scene-1", options={"b"
 ENCODER = EncoderRecipe(model="e", weights_digest="0" * 64, wording="whole-1", dimensions=384, max_tokens=256)
 GOLDEN = {
     "caption": "8589aea8dcf118784143bc1df4805ece648b02f04c28a48c144127d67e1aedb6",
-    "encoder": "e425d5e7f747301b991090b4953dfc738f9d40c52e328c78660a9ca7bf6c863f",
+    "encoder": "94736e25f3f17372682b663c011d7b7ed3cf183a9cdd0b44fd9973573f7feead",
     "index": "c766a6dd546c43de9cdb8f90f96407637636280e0d38d6eb3af7b28f81b7e74d",
 }
 

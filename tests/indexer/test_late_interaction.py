@@ -1,0 +1,54 @@
+"""MaxSim by words and by neighbouring words, against the plain definition."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.late_interaction import late_scores, neighbours, pack
+from indexer.ranking import Ranking
+from indexer.snapshot import Found
+from indexer.words import WordHead, kept_tokens
+
+
+def unit_rows(seed: int, count: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+
+
+@given(st.integers(0, 9), st.lists(st.integers(0, 7), min_size=1, max_size=6))
+def test_scores_are_those_of_the_definition(words: int, lengths: list[int]) -> None:
+    query = unit_rows(1, words)
+    packed = [pack(unit_rows(seed, length)) for seed, length in enumerate(lengths, start=2)]
+    scores = late_scores(query, packed)
+    for place, document in enumerate(packed):
+        said = document.astype(np.float32) / 127
+        pair = [(query, said), (neighbours(query), neighbours(said))]
+        for kind, (mine, theirs) in enumerate(pair):
+            plain = np.mean([max(one @ other for other in theirs) for one in mine]) if words and len(said) else 0.0
+            assert abs(scores[kind, place] - plain) < 1e-5
+
+
+def test_neighbours_bind_a_colour_to_its_object() -> None:
+    red, blue, bus, car = np.eye(4, 8, dtype=np.float32)
+    query = np.stack([red, bus, blue, car])
+    right, swapped = pack(query), pack(np.stack([blue, bus, red, car]))
+    words, pairs = late_scores(query, [right, swapped])
+    assert abs(words[0] - words[1]) < 1e-6
+    assert pairs[0] > pairs[1]
+
+
+def test_candidates_are_ranked_by_words_and_ties_by_row() -> None:
+    red, blue = np.eye(2, 8, dtype=np.float32)
+    found = Found(np.array([3, 7, 9, 5]), np.array([0.9, 0.9, 0.9, 0.9], np.float32))
+    words = {3: pack(blue[None]), 7: pack(red[None]), 5: pack(red[None])}
+    ranked = Ranking().ranked(found, red[None], words)
+    assert ranked.rows.tolist() == [5, 7, 3]
+    assert Ranking().ranked(found, None, {}) is found
+
+
+def test_words_are_tokens_with_a_letter_or_a_digit() -> None:
+    kept = kept_tokens([("a", 0), (",", 1), ("##s", 2), ("[CLS]", 3), ("7", 4)], [3], 5)
+    assert kept.tolist() == [True, False, True, False, True]
+    hidden = np.arange(10, dtype=np.float32).reshape(5, 2) + 1
+    words = WordHead(np.array([[1.0], [0.0]], np.float32), kept).words(hidden, [3, 0, 1])
+    assert words.tolist() == [[1.0]]
