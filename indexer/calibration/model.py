@@ -9,7 +9,6 @@ from indexer.calibration.objective import Texts
 from indexer.words import kept_tokens
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
     from torch import Tensor
     from torch.nn import Parameter
 
@@ -20,7 +19,7 @@ DESCRIPTION_TOKENS = 160
 class Trainee:
     """A sentence-transformers model; its word embeddings stay as they are, everything above is trained."""
 
-    def __init__(self, model: "SentenceTransformer") -> None:
+    def __init__(self, model: Any) -> None:
         import torch
 
         self.model = model
