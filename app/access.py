@@ -1,5 +1,6 @@
 """Who is asking, and may they? A bearer key for programs, a session cookie for people."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,16 +37,24 @@ class Caller:
 
 
 class KeyCache:
-    """Good keys, remembered for a second: a revoked key is refused within that time."""
+    """Good keys, remembered for a second: a revoked key is refused within that time. Requests ask once together."""
 
     def __init__(self, known: Keys) -> None:
         self._keys = known
         self._seen: dict[str, tuple[float, KeyRow]] = {}
+        self._asking: dict[str, asyncio.Future[KeyRow]] = {}
 
     async def check(self, key: str) -> KeyRow:
         until, row = self._seen.get(key, (0.0, None))
         if row is not None and until > time.monotonic():
             return still_good(row)
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.ensure_future(self._ask(key))
+            asking.add_done_callback(lambda _done: self._asking.pop(key, None))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key: str) -> KeyRow:
         row = await self._keys.check(key)
         if len(self._seen) >= _CACHE_SIZE:
             self._seen.clear()

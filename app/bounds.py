@@ -58,7 +58,7 @@ class Bounds:
 
 
 def _most(path: str) -> int:
-    if path.endswith("/images/bulk"):
+    if path.endswith("/bulk"):
         return MAX_BULK_BYTES
     return MAX_IMAGE_BYTES if "/images/" in path else MAX_BODY_BYTES
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -10,6 +11,7 @@ from app.bounds import Bounds
 from app.collections.endpoints import router as collections_router
 from app.health.endpoints import router as health_router
 from app.idempotency import Idempotency
+from app.images.descriptions import bulk_router
 from app.images.descriptions import router as descriptions_router
 from app.images.endpoints import router as images_router
 from app.keys.endpoints import router as keys_router
@@ -20,6 +22,15 @@ from app.state import State
 from app.watch import Watch
 
 VERSION = "0.1.0"
+ROUTERS = (
+    search_router,
+    collections_router,
+    images_router,
+    descriptions_router,
+    bulk_router,
+    keys_router,
+    health_router,
+)
 _ABOUT = "Find images by words without looking at them. Every error is application/problem+json with a stable code."
 
 
@@ -36,7 +47,7 @@ def create_app(
 
     app = FastAPI(title="wordsight", version=VERSION, description=_ABOUT, lifespan=lifespan)
     problems.install(app)
-    for router in (search_router, collections_router, images_router, descriptions_router, keys_router, health_router):
+    for router in ROUTERS:
         app.include_router(router)
     mount_pages(app)
     app.add_middleware(Idempotency)
@@ -50,5 +61,15 @@ def _openapi(app: FastAPI) -> dict[str, object]:
     if app.openapi_schema is None:
         body = FastAPI.openapi(app)
         body["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+        _require_if_match(body)
         app.openapi_schema = body
     return app.openapi_schema
+
+
+def _require_if_match(document: dict[str, Any]) -> None:
+    """An edit without If-Match is refused with its own code, so only the document says that it is required."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "if-match":
+                    parameter |= {"required": True, "schema": {"type": "string", "pattern": '^"[0-9]{1,18}"$'}}

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import AfterValidator
 
-from scenes.description import storable
-from scenes.identity import HEX_SHA256, canonical_json
+from scenes.description import storable_json
+from scenes.identity import HEX_SHA256
 
 CollectionPath = Annotated[
     str,
@@ -16,10 +16,5 @@ ImageIdPath = Annotated[str, Path(pattern=HEX_SHA256, description="Hex SHA-256 t
 KeyIdPath = Annotated[str, Path(pattern=r"^key_[0-9a-f]{16}$", description="The key's id, not the key.")]
 
 
-def _storable_json(value: dict[str, Any]) -> dict[str, Any]:
-    storable(canonical_json(value).decode())
-    return value
-
-
-JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
 """A JSON object without NUL characters, lone surrogates, NaN or infinities."""

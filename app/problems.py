@@ -1,5 +1,6 @@
 """Errors over HTTP: application/problem+json (RFC 9457) with a stable `code` and, where known, the `fix`."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +20,6 @@ from scenes.errors import (
     NotFound,
     Outdated,
     Overloaded,
-    PreconditionMissing,
     Unauthenticated,
     WordsightError,
 )
@@ -28,7 +28,6 @@ MEDIA_TYPE = "application/problem+json"
 _STATUS: tuple[tuple[type[WordsightError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Outdated, HTTPStatus.PRECONDITION_FAILED),
-    (PreconditionMissing, HTTPStatus.PRECONDITION_REQUIRED),
     (Conflict, HTTPStatus.CONFLICT),
     (BadInput, HTTPStatus.BAD_REQUEST),
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -110,7 +109,21 @@ async def _on_fault(_request: Request, _error: Exception) -> JSONResponse:
     )
 
 
-async def _on_http(_request: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     status = HTTPStatus(error.status_code)
-    return problem(status, status.name.lower(), str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+    return problem(status, status.name.lower(), str(error.detail), headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """The methods that a path has, over all of its endpoints."""
+    mine = [path for path in request.app.openapi()["paths"] if _is_at(path, request.url.path)]
+    exact = [path for path in mine if path == request.url.path] or mine
+    return sorted({method.upper() for path in exact for method in request.app.openapi()["paths"][path]})
+
+
+def _is_at(template: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\\\{[^/]+?\\\}", "[^/]+", re.escape(template)), path) is not None

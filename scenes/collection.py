@@ -1,14 +1,35 @@
 """Collection: a named set of images with its retention, its privacy policy and its recipes."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, StringConstraints
 
 from scenes.recipe import EngineName
 
 CollectionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 SearchLog = Literal["off", "results", "keyed-hash", "full"]
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str | timedelta):
+        raise ValueError("a duration is text such as 'P30D'")  # noqa: TRY004 - pydantic reads ValueError
+    return value
+
+
+def _as_iso(value: timedelta) -> str:
+    days, seconds = value.days, value.seconds
+    return f"P{days}D" + (f"T{seconds}S" if seconds else "")
+
+
+Expiry = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(_as_iso, when_used="json"),
+    Field(
+        ge=timedelta(minutes=1), le=timedelta(days=3_650), json_schema_extra={"type": "string", "format": "duration"}
+    ),
+]
 
 
 class Collection(BaseModel):
@@ -21,8 +42,10 @@ class Collection(BaseModel):
         "discard", description="discard: no byte of an image outlives its description."
     )
     search_log: SearchLog = Field("results", description="What is stored of a search; 'results' keeps no query text.")
-    search_log_expiry: timedelta = Field(timedelta(days=30), description="When a stored search is deleted.")
+    search_log_expiry: Expiry = Field(timedelta(days=30), description="When a stored search is deleted.")
     engine: EngineName | None = Field(None, description="The captioning engine; null until one is chosen.")
     engine_model: str | None = Field(None, description="The engine's model; null for the engine's default.")
-    third_party_consent: bool = Field(False, description="May pixels be sent to another party (the openai engine)?")
+    third_party_consent: Annotated[bool, Strict()] = Field(
+        False, description="May pixels be sent to another party (the openai engine)?"
+    )
     encoder: str | None = Field(None, description="Encoder model name or folder; null for the shipped one.")

@@ -1,17 +1,36 @@
 """SceneDescription: all that is kept of an image, in words."""
 
+import math
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 SCHEMA_VERSION = "1"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def storable(text: str) -> str:
     """Text that any store can keep. Raises `ValueError` for a NUL character or half a surrogate pair."""
-    if "\x00" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if "\x00" in text or _SURROGATE.search(text):
         raise ValueError("text must not hold NUL characters or lone surrogates")
     return text
+
+
+def storable_json(value: Any) -> Any:
+    """A JSON value that any store can keep. Raises `ValueError` as `storable` does, and for NaN and infinities."""
+    if isinstance(value, str):
+        storable(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("numbers must be finite")
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            storable(str(key))
+            storable_json(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            storable_json(part)
+    return value
 
 
 Text = Annotated[str, AfterValidator(storable)]

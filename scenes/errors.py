@@ -38,10 +38,6 @@ class Outdated(Conflict):
     """The thing changed since it was read; reading it again shows how."""
 
 
-class PreconditionMissing(BadInput):
-    """A change that must say which state it changes, and does not."""
-
-
 class Unauthenticated(WordsightError):
     """No key, or a key that is unknown, revoked or expired."""
 

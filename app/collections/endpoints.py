@@ -1,11 +1,10 @@
 """Collections: make, list, change, delete."""
 
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Strict
 
 from app.access import CallerDependency
 from app.paths import CollectionPath
@@ -15,7 +14,7 @@ from app.state import state_of
 from scenes.catalog import collections
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import ReadSession
-from scenes.collection import Collection, SearchLog
+from scenes.collection import Collection, Expiry, SearchLog
 from scenes.recipe import EngineName
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
@@ -30,7 +29,6 @@ _PROBLEMS = responses(
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
-Expiry = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=3_650))]
 
 
 class CollectionState(BaseModel):
@@ -58,7 +56,7 @@ class CollectionChange(BaseModel):
     search_log: SearchLog | None = None
     search_log_expiry: Expiry | None = None
     engine: EngineName | None = None
-    third_party_consent: bool | None = None
+    third_party_consent: Annotated[bool, Strict()] | None = None
 
 
 @router.get("", responses=_PROBLEMS)

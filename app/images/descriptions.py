@@ -17,18 +17,19 @@ from app.state import state_of
 from scenes.catalog import collections, history, images, publishing
 from scenes.catalog.publishing import Publication
 from scenes.description import SceneDescription, Text
-from scenes.errors import BadInput, PreconditionMissing
+from scenes.errors import BadInput
 from scenes.identity import fingerprint
 
 router = APIRouter(prefix="/v1/collections/{collection}/images", tags=["descriptions"])
-_EDIT_PROBLEMS = PROBLEMS | responses(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
+bulk_router = APIRouter(prefix="/v1/collections/{collection}", tags=["descriptions"])
+_EDIT_PROBLEMS = PROBLEMS | responses(HTTPStatus.PRECONDITION_FAILED)
 _TAG = re.compile(r'^"(\d{1,18})"$')
 _NDJSON: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/x-ndjson": {
-                "schema": {"type": "string"},
+                "schema": {"description": "One JSON object a line."},
                 "example": '{"id": "17", "text": "a red bus in the snow"}\n{"id": "18", "text": "a cat on a sofa"}\n',
             }
         },
@@ -78,7 +79,7 @@ async def put_image(
     return tagged(response, view)
 
 
-@router.post("/bulk", responses=PROBLEMS, openapi_extra=_NDJSON)
+@bulk_router.post("/bulk", responses=PROBLEMS, openapi_extra=_NDJSON)
 async def bulk_images(collection: CollectionPath, request: Request, caller: CallerDependency) -> BulkResult:
     """Store many descriptions: `{"id", "text"}` or `{"id", "description"}` a line, up to 10,000 lines.
 
@@ -149,7 +150,7 @@ async def undo_description(
 
 def _expected(if_match: str | None) -> int:
     if if_match is None:
-        raise PreconditionMissing(
+        raise BadInput(
             "if_match_missing", "an edit must say which description it changes", fix="GET it, send its ETag as If-Match"
         )
     found = _TAG.match(if_match)

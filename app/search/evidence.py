@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from scenes.answer import Evidence
 from scenes.description import SceneDescription
@@ -24,6 +25,7 @@ def evidence(description: SceneDescription, query: str) -> tuple[Evidence, ...]:
     return tuple(Evidence(field=field, phrase=phrase) for _, field, phrase in ranked[:_MOST])
 
 
+@lru_cache(maxsize=20_000)
 def content_words(text: str) -> frozenset[str]:
     """Lower-case word stems of a text, without words that say nothing alone."""
     words = (word.lower() for word in _WORD.findall(text))

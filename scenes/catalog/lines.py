@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from scenes.catalog.publishing import Publication
-from scenes.description import Paragraph, SceneDescription, storable
+from scenes.description import Paragraph, SceneDescription, storable_json
 from scenes.identity import ImageId, external_image_id, fingerprint
 
 MAX_LINE_BYTES = 1_000_000
@@ -57,8 +57,7 @@ class LineError:
 def parsed(number: int, raw: bytes) -> Publication | LineError:
     """A line as the catalog takes it, or why it can't be used."""
     try:
-        body = json.loads(raw, parse_constant=_no_constant)
-        storable(json.dumps(body, ensure_ascii=False))
+        body = storable_json(json.loads(raw, parse_constant=_no_constant))
         return Line.model_validate(body).publication()
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
