@@ -37,8 +37,10 @@ def run(
     A second run goes on where the first one stopped and tries again what failed; several machines may share OUT.
     Take the folder to a machine with the database and run `wordsight publish OUT --collection C` there.
     """
+    from captioner.sources import check
     from captioner.stop import Stop
 
+    check(source)
     with captioning.open_describer(options.choice) as describer, Stop().on_signals() as stop:
         folder = captioning.batch_folder(out, captioning.whole_recipe(describer, options))
         tally = captioning.caption_source(source, describer, folder, options, stop)
@@ -99,8 +101,9 @@ def estimate(
 ) -> int:
     """Say what captioning SOURCE would take, from a sample: images, tokens, hours of this machine, disk, money."""
     from captioner.estimating import estimate as measure
-    from captioner.sources import Shard, items
+    from captioner.sources import Shard, check, items
 
+    check(source)
     found = Shard.parse(options.shard).of(items(source))
     with captioning.open_describer(options.choice) as describer:
         recipe = captioning.whole_recipe(describer, options)

@@ -60,7 +60,9 @@ def ingest(
 async def run(source: str, name: str, options: CaptionOptions, *, keep_batches: bool = False) -> "Tally":
     """Caption, publish and index a source into a collection."""
     from captioner.publish import publish
+    from captioner.sources import check
 
+    check(source)
     config = settings()
     async with open_catalog(config) as catalog:
         with await _describer(catalog, name, options.choice) as describer:

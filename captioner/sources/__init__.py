@@ -6,7 +6,7 @@ an image column, or anything fsspec opens (`s3://…`, `gs://…`); globs and li
 
 from captioner.sources.item import Item
 from captioner.sources.naming import container
-from captioner.sources.opening import items
+from captioner.sources.opening import check, items
 from captioner.sources.shards import Shard
 
-__all__ = ["Item", "Shard", "container", "items"]
+__all__ = ["Item", "Shard", "check", "container", "items"]

@@ -15,6 +15,12 @@ _GLOB = set("*?[")
 _FIX = "name a folder, a file, a glob, a .txt list, a zip, tar or Parquet file, or a URL"
 
 
+def check(source: str) -> None:
+    """Is there such a source? Asked before an engine is loaded. Raises `BadInput` (`source_unknown`)."""
+    if "://" not in source:
+        _opened(source)
+
+
 def items(source: str) -> Iterator[Item]:
     """The images of a source, one by one.
 

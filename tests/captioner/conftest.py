@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,8 @@ def thirty(tmp_path: Path) -> Path:
     return folder
 
 
+@cache
 def _bomb() -> bytes:
     buffer = io.BytesIO()
-    Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
+    Image.new("1", (12_000, 12_000)).save(buffer, "PNG")
     return buffer.getvalue()
