@@ -49,7 +49,7 @@ def _publication(record: Record, fingerprint: str) -> Publication:
         id_from="bytes",
         description=outcome.description,
         source="machine",
-        variant=fingerprint,
+        variant=f"{fingerprint}:{record.round}" if record.round else fingerprint,
         recipe=fingerprint,
         uris=(record.uri,),
         support=outcome.support,

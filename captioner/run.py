@@ -142,13 +142,12 @@ class _Line:
         return "budget" if spent_tokens or spent_time else None
 
     def _take(self) -> None:
-        """Wait for one event, then handle all that are there."""
+        """Wait a little for one event and handle it."""
         try:
-            self._handle(self.inbox.get(timeout=_POLL_S))
-            while True:
-                self._handle(self.inbox.get_nowait())
+            event = self.inbox.get(timeout=_POLL_S)
         except queue.Empty:
             return
+        self._handle(event)
 
     def _handle(self, event: object) -> None:
         if isinstance(event, Answered):
