@@ -7,9 +7,9 @@ import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from scenes.errors import Corrupt
 
@@ -25,6 +25,12 @@ class Manifest(BaseModel):
     facts: dict[str, Any]
     sha256: dict[str, str]
     bytes: dict[str, int]
+
+    @model_validator(mode="after")
+    def _names_each_file_twice(self) -> Self:
+        if self.sha256.keys() != self.bytes.keys():
+            raise ValueError("digests and sizes are of different files")
+        return self
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -128,3 +128,19 @@ def test_any_files_verify(tmp_path_factory: pytest.TempPathFactory, files: dict[
     written = write_folder(folder, "k", {}, lambda into: [(into / name).write_bytes(files[name]) for name in files])
     assert verify_folder(folder, "k") == written
     assert set(written.sha256) == set(files)
+
+
+def test_any_flipped_bit_of_a_manifest_is_told_or_harms_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    write_folder(folder, "k", {"fact": 1}, fill)
+    whole = (folder / MANIFEST).read_bytes()
+    told = 0
+    for i in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[i // 8] ^= 1 << i % 8
+        (folder / MANIFEST).write_bytes(bytes(damaged))
+        try:
+            assert set(verify_folder(folder, "k").sha256) == {"deep/vectors", "names"}
+        except Corrupt:
+            told += 1
+    assert told > 4 * len(whole)
