@@ -1,4 +1,4 @@
-"""The one door to FAISS: coarse candidates from inverted lists of quantised vectors, scored by the exact ones.
+"""The one door to FAISS: coarse candidates from a graph or lists of quantised vectors, scored by the exact ones.
 
 FAISS numbers vectors by their place in the store, which is ordered by id; so there is no id map to keep in memory,
 and a filter is a bitmap. Its files are memory-mapped: processes share them, and a cold start reads little.
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoder import Vectors
+from indexer.exact_index import ExactIndex
 from indexer.scoring import ROUNDING, best, exact_scores
 from indexer.vector_index import Hits, Ids
 from indexer.vector_store import VectorStore
@@ -22,24 +23,28 @@ from scenes.recipe import IndexRecipe
 
 _FILE = "index.faiss"
 _RECIPE = "index.json"
-_CODES = {"ivf-sq8": "SQ8", "ivf-fp16": "SQfp16"}
+_FACTORY = {"hnsw-sq8": "HNSW{size}_SQ8", "ivf-sq8": "IVF{size},SQ8", "ivf-fp16": "IVF{size},SQfp16"}
+_CONSTRUCTION = 160
+"""How many candidates a new vector's neighbours in a graph are chosen from."""
 _CHUNK = 65_536
+_TRAINED = 50_000
 _TRAINED_PER_LIST = 50
 _EXACT_SCAN = 50_000
 """So many allowed vectors or fewer are all scored exactly."""
 TUNED_FOR = (10, 100, 1_000)
-"""The numbers of neighbours that `probes` is tuned for, one entry each."""
+"""The numbers of neighbours that `reach` is tuned for, one entry each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """`probes` lists are read for 10, 100 and 1,000 neighbours; `refine` times as many candidates are re-scored."""
+    """How much is looked at for 10, 100 and 1,000 neighbours: lists that are read, or candidates that a walk through
+    the graph keeps; `refine` times as many candidates as neighbours are scored exactly."""
 
-    probes: tuple[int, int, int]
+    reach: tuple[int, int, int]
     refine: int
 
-    def probes_for(self, k: int) -> int:
-        return next((n for most, n in zip(TUNED_FOR, self.probes, strict=True) if k <= most), self.probes[-1])
+    def reach_for(self, k: int) -> int:
+        return next((n for most, n in zip(TUNED_FOR, self.reach, strict=True) if k <= most), self.reach[-1])
 
 
 class FaissIndex:
@@ -54,19 +59,25 @@ class FaissIndex:
         self._effort = effort
 
     @classmethod
-    def build(cls, store: VectorStore, kind: str, lists: int, seed: int = 1) -> "FaissIndex":
-        """Train and fill an index of `kind` 'ivf-sq8' or 'ivf-fp16'; it reads every list until it is tuned."""
+    def build(cls, store: VectorStore, kind: str, size: int, seed: int = 1) -> "FaissIndex":
+        """Train and fill an index; it looks at everything until it is tuned.
+
+        `kind` is 'hnsw-sq8', a graph of `size` links a vector, or 'ivf-sq8' or 'ivf-fp16', `size` lists.
+        """
         faiss = _vendor()
-        lists = max(1, min(lists, len(store.ids)))
-        index = faiss.index_factory(store.dimensions, f"IVF{lists},{_CODES[kind]}", faiss.METRIC_INNER_PRODUCT)
-        index.cp.seed, index.cp.niter, index.cp.spherical = seed, 10, True
-        chosen = np.random.default_rng(seed).permutation(len(store.ids))[: _TRAINED_PER_LIST * lists]
-        index.cp.min_points_per_centroid = 1
-        if len(chosen):
+        size = max(2, min(size, len(store.ids)))
+        index = faiss.index_factory(store.dimensions, _FACTORY[kind].format(size=size), faiss.METRIC_INNER_PRODUCT)
+        if kind.startswith("hnsw"):
+            index.hnsw.efConstruction = _CONSTRUCTION
+        else:
+            index.cp.seed, index.cp.niter, index.cp.spherical, index.cp.min_points_per_centroid = seed, 10, True, 1
+        chosen = np.random.default_rng(seed).permutation(len(store.ids))[: max(_TRAINED, _TRAINED_PER_LIST * size)]
+        if len(chosen) >= size:
             index.train(store.vectors[np.sort(chosen)])
         for start in range(0, len(store.ids), _CHUNK):
             index.add(store.vectors[start : start + _CHUNK])
-        return cls(index, store, kind, Effort((lists, lists, lists), 2))
+        built = cls(index, store, kind, Effort((1, 1, 1), 2))
+        return built.with_effort(Effort((built.most, built.most, built.most), 2))
 
     @property
     def count(self) -> int:
@@ -77,14 +88,15 @@ class FaissIndex:
         return int(self._index.d)
 
     @property
-    def lists(self) -> int:
-        return int(self._index.nlist)
+    def most(self) -> int:
+        """The reach that looks at everything."""
+        return self.count if self._kind.startswith("hnsw") else int(self._index.nlist)
 
     @property
     def recipe(self) -> IndexRecipe:
         """What was built and how it searches."""
-        effort = {"probes": list(self._effort.probes), "refine": self._effort.refine}
-        return IndexRecipe(kind=self._kind, parameters={"lists": self.lists} | effort)
+        effort = {"reach": list(self._effort.reach), "refine": self._effort.refine}
+        return IndexRecipe(kind=self._kind, parameters=effort)
 
     def with_effort(self, effort: Effort) -> "FaissIndex":
         """The same index, searched otherwise."""
@@ -118,16 +130,14 @@ class FaissIndex:
     @classmethod
     def load(cls, folder: Path) -> "FaissIndex":
         """Raises `Corrupt` (`index_unreadable`)."""
-        faiss = _vendor()
         store = VectorStore.open(folder)
         try:
             told = json.loads((folder / _RECIPE).read_text())
             recipe = IndexRecipe.model_validate(told["recipe"])
             if (folder / _FILE).stat().st_size != told["bytes"]:  # reading past the end of a mapped file kills
                 raise ValueError(f"{_FILE} is cut")
-            effort = Effort(tuple(recipe.parameters["probes"]), recipe.parameters["refine"])
-            index = faiss.read_index(str(folder / _FILE), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-            faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0  # else each search starts 32 threads
+            effort = Effort(tuple(recipe.parameters["reach"]), recipe.parameters["refine"])
+            index = _mapped(folder / _FILE, recipe.kind)
             if (index.ntotal, index.d) != store.vectors.shape:
                 raise ValueError("the lists and the exact vectors are not of one index")
         except (RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -135,28 +145,38 @@ class FaissIndex:
         return cls(index, store, recipe.kind, effort, folder / _FILE)
 
     def _nearest(self, query: Vectors, k: int, places: NDArray[np.intp] | None) -> Hits:
-        """Ask for more and read more lists until k are found and no equal one can have been cut off."""
-        reach = self.count if places is None else len(places)
-        wanted = min(max(k * self._effort.refine, k + 16), reach)
-        probes = min(self._effort.probes_for(k) * max(1, self.count // max(reach, 1)), self.lists)
+        """Ask for more and reach further until k are found and no equal one can have been cut off."""
+        there = self.count if places is None else len(places)
+        wanted = min(max(k * self._effort.refine, k + 16), there)
+        reach = min(self._effort.reach_for(k) * max(1, self.count // max(there, 1)), self.most)
         while wanted:
-            rough, found = self._candidates(query, wanted, probes, places)
-            short = len(found) < min(k, reach)
-            if short and probes < self.lists:
-                probes = min(4 * probes, self.lists)
+            rough, found = self._candidates(query, wanted, reach, places)
+            if len(found) < min(k, there):
+                if reach == self.most:
+                    return self._all(query, k, places)
+                reach = min(4 * reach, self.most)
                 continue
-            hits = best(self.store.ids[found], exact_scores(self.store.vectors[found], query), k)
-            if len(found) < wanted or wanted == reach or not _is_cut_in_ties(rough, found, self.store, hits):
+            hits = best(self.store.ids[found], exact_scores(self.store.read(found), query), k)
+            if len(found) < wanted or wanted == there or not _is_cut_in_ties(rough, found, self.store, hits):
                 return hits
-            wanted = min(2 * wanted, reach)
+            wanted = min(2 * wanted, there)
         return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
 
+    def _all(self, query: Vectors, k: int, places: NDArray[np.intp] | None) -> Hits:
+        """By brute force: not all of a graph can be reached from everywhere."""
+        if places is None:
+            return ExactIndex(self.store).search(query[None, :], k)[0]
+        return best(self.store.ids[places], exact_scores(self.store.vectors[places], query), k)
+
     def _candidates(
-        self, query: Vectors, wanted: int, probes: int, places: NDArray[np.intp] | None
+        self, query: Vectors, wanted: int, reach: int, places: NDArray[np.intp] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         faiss = _vendor()
         selector = None if places is None else faiss.IDSelectorBitmap(_bitmap(places, self.count))
-        parameters = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+        if self._kind.startswith("hnsw"):
+            parameters = faiss.SearchParametersHNSW(efSearch=max(reach, wanted), sel=selector)
+        else:
+            parameters = faiss.SearchParametersIVF(nprobe=reach, sel=selector)
         scores, found = self._index.search(np.ascontiguousarray(query[None, :], np.float32), wanted, params=parameters)
         real = found[0] >= 0
         return scores[0][real], found[0][real]
@@ -166,6 +186,15 @@ def _vendor() -> Any:
     import faiss
 
     return faiss
+
+
+def _mapped(file: Path, kind: str) -> Any:
+    faiss = _vendor()
+    if kind.startswith("hnsw"):
+        return faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
+    index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0  # else each search starts 32 threads
+    return index
 
 
 def _bitmap(places: NDArray[np.intp], count: int) -> NDArray[np.uint8]:

@@ -1,6 +1,8 @@
 """Exact vectors on disk, ordered by id and memory-mapped: what candidates are scored by, and brute force's data."""
 
 import json
+import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,19 @@ from scenes.errors import Corrupt
 IDS = "ids.i64"
 VECTORS = "vectors.f32"
 SHAPE = "vectors.json"
+_FEW = 2_000
 
 
 class VectorStore:
     """`ids` int64 (n,), ascending and unique; `vectors` float32 (n, dim), unit rows, in memory or mapped."""
 
-    def __init__(self, ids: Ids, vectors: Vectors) -> None:
+    def __init__(self, ids: Ids, vectors: Vectors, file: Path | None = None) -> None:
+        """`file` holds the vectors where they are mapped: few of them are read from it instead."""
         self.ids = ids
         self.vectors = vectors
+        self._file = None if file is None else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        if self._file is not None:
+            weakref.finalize(self, os.close, self._file)
 
     @classmethod
     def of(cls, vectors: Vectors, ids: Ids) -> "VectorStore":
@@ -42,11 +49,27 @@ class VectorStore:
         at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         return np.where(self.ids[at] == ids, at, -1)
 
+    def read(self, places: NDArray[np.intp]) -> Vectors:
+        """The vectors at these places, float32 (n, dim).
+
+        Few are read from the file: a page fault maps sixteen pages for one vector, and all of them count as memory.
+        Raises `Corrupt` (`index_unreadable`) where the file was cut meanwhile.
+        """
+        if self._file is None or len(places) > _FEW:
+            return np.asarray(self.vectors[places])
+        rows = np.empty((len(places), self.dimensions), np.dtype("<f4"))
+        size = rows.itemsize * self.dimensions
+        room = memoryview(rows).cast("B")  # type: ignore[arg-type]
+        for i, place in enumerate(places.tolist()):
+            if os.preadv(self._file, [room[i * size : (i + 1) * size]], place * size) != size:
+                raise Corrupt("index_unreadable", f"{VECTORS} was cut while it was open", fix="index repair")
+        return rows
+
     def take(self, ids: Ids) -> Vectors:
         """The vectors of these ids, float32 (n, dim); a row of NaN for one that is not there."""
         places = self.places(ids)
         taken = np.full((len(ids), self.dimensions), np.nan, np.float32)
-        taken[places >= 0] = self.vectors[places[places >= 0]]
+        taken[places >= 0] = self.read(places[places >= 0])
         return taken
 
     def save(self, folder: Path) -> None:
@@ -62,7 +85,8 @@ class VectorStore:
         try:
             shape = json.loads((folder / SHAPE).read_text())
             count, dimensions = int(shape["count"]), int(shape["dimensions"])
-            return cls(_mapped(folder / IDS, "<i8", (count,)), _mapped(folder / VECTORS, "<f4", (count, dimensions)))
+            file = folder / VECTORS
+            return cls(_mapped(folder / IDS, "<i8", (count,)), _mapped(file, "<f4", (count, dimensions)), file)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Corrupt("index_unreadable", f"{folder} holds no readable vectors: {error}") from error
 

@@ -170,7 +170,7 @@ async def test_a_badly_tuned_index_is_told_and_tuned_anew(catalog: Catalog, home
     random = np.random.default_rng(4)
     await world.add(*{"".join(random.choice(list("abcdefghijklmnop"), 12)) for _ in range(2_500)})
     await world.refresh()
-    kind = IndexRecipe(kind="ivf-sq8", parameters={"lists": 64})
+    kind = IndexRecipe(kind="ivf-sq8", parameters={"size": 64})
     good = await build(catalog, await world.collection(), world.encoder.recipe, home, kind)
     index = open_release(good, home)
     assert isinstance(index, FaissIndex)

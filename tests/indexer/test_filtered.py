@@ -61,7 +61,7 @@ async def test_filtered_search_is_brute_force_over_what_passes(catalog: Catalog,
     random = np.random.default_rng(6)
     vectors = unit(random.normal(size=(N, 16)))
     collection = await filled(catalog, vectors)
-    for kind in (IndexRecipe(kind="exact"), IndexRecipe(kind="ivf-sq8", parameters={"lists": 64})):
+    for kind in (IndexRecipe(kind="exact"), IndexRecipe(kind="ivf-sq8", parameters={"size": 64})):
         await build(catalog, collection, ENCODER, home, kind)
         async with catalog.reading() as session:
             collection = await collections.get(session, "c")

@@ -12,17 +12,20 @@ from indexer.exact_index import ExactIndex
 from indexer.faiss_index import Effort, FaissIndex
 from indexer.measuring import recall, sample, stand_ins, truth
 from indexer.scoring import exact_scores
-from indexer.tuning import PROMISED_RECALL, make
+from indexer.tuning import PROMISED_RECALL, tuned
 from indexer.vector_index import Ids, VectorIndex
 from indexer.vector_store import VectorStore
 from scenes.errors import Corrupt
-from scenes.recipe import IndexRecipe
 
 pytestmark = pytest.mark.faiss
 
 
 def exact(vectors: Vectors, ids: Ids) -> VectorIndex:
     return ExactIndex.of(vectors, ids)
+
+
+def hnsw_sq8(vectors: Vectors, ids: Ids) -> VectorIndex:
+    return FaissIndex.build(VectorStore.of(vectors, ids), "hnsw-sq8", 16)
 
 
 def ivf_sq8(vectors: Vectors, ids: Ids) -> VectorIndex:
@@ -40,7 +43,7 @@ def data(n: int = 200, dim: int = 16) -> tuple[Vectors, Ids]:
     return vectors, random.permutation(10 * n)[:n].astype(np.int64)
 
 
-@pytest.fixture(params=[exact, ivf_sq8, ivf_fp16], ids=["exact", "ivf-sq8", "ivf-fp16"])
+@pytest.fixture(params=[exact, hnsw_sq8, ivf_sq8, ivf_fp16], ids=["exact", "hnsw-sq8", "ivf-sq8", "ivf-fp16"])
 def build(request: pytest.FixtureRequest) -> object:
     return request.param
 
@@ -86,7 +89,7 @@ def test_vectors_come_back_and_unknown_ids_are_told(build: object) -> None:
     assert np.all(np.isnan(back[[1, 3]]))
 
 
-@pytest.mark.parametrize("kind", ["ivf-sq8", "ivf-fp16"])
+@pytest.mark.parametrize("kind", ["hnsw-sq8", "ivf-sq8", "ivf-fp16"])
 def test_a_saved_index_answers_the_same_and_a_cut_one_is_told(tmp_path: Path, kind: str) -> None:
     vectors, ids = data()
     index = FaissIndex.build(VectorStore.of(vectors, ids), kind, 8).with_effort(Effort((2, 4, 8), 4))
@@ -110,17 +113,17 @@ def test_reading_few_lists_still_gives_as_many_as_were_asked_for() -> None:
     assert len(index.search(vectors[:1], 1_500)[0].ids) == 1_500
 
 
-def test_the_tuner_reaches_what_it_is_asked_for_with_less_than_everything() -> None:
-    vectors, ids = data(20_000, 32)
+@pytest.mark.parametrize(("kind", "size"), [("hnsw-sq8", 4), ("ivf-sq8", 64)])
+def test_the_tuner_reaches_what_it_is_asked_for_with_less_than_everything(kind: str, size: int) -> None:
+    vectors, ids = data(4_000, 16)
     store = VectorStore.of(vectors, ids)
-    index = make(store, IndexRecipe(kind="ivf-sq8", parameters={"lists": 64}))
-    assert isinstance(index, FaissIndex)
+    index = tuned(FaissIndex.build(store, kind, size), store, tries=60)
     queries = stand_ins(sample(store, 100, 8), 8)
     right = truth(store, queries, 100)
     assert right[0].ids.tolist() == ExactIndex(store).search(queries[:1], 100)[0].ids.tolist()
     assert (recall(index, queries, right, 10) or 0) >= PROMISED_RECALL
     assert (recall(index, queries, right, 100) or 0) >= PROMISED_RECALL
-    assert index.recipe.parameters["probes"][0] < 64
+    assert index.recipe.parameters["reach"][0] < index.most
     one = recall(index.with_effort(Effort((1, 1, 1), 2)), queries, right, 10)
     assert one is not None
     assert one < 0.9
@@ -138,11 +141,12 @@ def test_a_score_does_not_depend_on_a_vectors_place(dimensions: int, n: int, see
     assert alone == scores[:5].tolist()
 
 
-def test_many_allowed_ids_are_found_through_the_lists() -> None:
-    vectors, ids = data(80_000, 8)
+@pytest.mark.parametrize(("kind", "size", "reach"), [("hnsw-sq8", 16, 100), ("ivf-sq8", 128, 40)])
+def test_many_allowed_ids_are_found(kind: str, size: int, reach: int) -> None:
+    vectors, ids = data(52_000, 8)
     store = VectorStore.of(vectors, ids)
-    index = make(store, IndexRecipe(kind="ivf-sq8", parameters={"lists": 128}))
-    allowed = np.sort(np.random.default_rng(9).permutation(ids)[:60_000])
+    index = FaissIndex.build(store, kind, size).with_effort(Effort((reach, reach, reach), 2))
+    allowed = np.sort(np.random.default_rng(9).permutation(ids)[:51_000])
     queries = stand_ins(sample(store, 50, 9), 9)
     right = ExactIndex(store).search(queries, 10, allowed)
     found = index.search(queries, 10, allowed)
