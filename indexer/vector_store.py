@@ -59,9 +59,8 @@ class VectorStore:
             return np.asarray(self.vectors[places])
         rows = np.empty((len(places), self.dimensions), np.dtype("<f4"))
         size = rows.itemsize * self.dimensions
-        room = memoryview(rows).cast("B")  # type: ignore[arg-type]
         for i, place in enumerate(places.tolist()):
-            if os.preadv(self._file, [room[i * size : (i + 1) * size]], place * size) != size:
+            if os.preadv(self._file, [rows[i].data], place * size) != size:
                 raise Corrupt("index_unreadable", f"{VECTORS} was cut while it was open", fix="index repair")
         return rows
 
