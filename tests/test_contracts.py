@@ -17,6 +17,7 @@ PLANTED = {
     ),
     "captioner knows neither app nor indexer": ("captioner/replies.py", "import indexer.encoder"),
     "app never imports calibration": ("app/main.py", "import indexer.calibration"),
+    "the client needs httpx and pydantic alone": ("app/client/models.py", "import numpy"),
     "door: vllm": ("captioner/run.py", "import vllm"),
     "door: faiss": ("indexer/searcher.py", "import faiss"),
     "door: sentence_transformers": ("indexer/embedding.py", "import sentence_transformers"),

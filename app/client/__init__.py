@@ -1,1 +1,23 @@
-"""The Python client: httpx and pydantic only."""
+"""The Python client: `Wordsight` and `AsyncWordsight`, needing httpx and pydantic alone."""
+
+from app.client.asynchronous import AsyncWordsight
+from app.client.models import Answer, BulkResult, Collection, Explanation, Image, Key, Match, Stored, Version
+from app.client.retrying import Refusal, Retries, Unreachable
+from app.client.synchronous import Wordsight
+
+__all__ = [
+    "Answer",
+    "AsyncWordsight",
+    "BulkResult",
+    "Collection",
+    "Explanation",
+    "Image",
+    "Key",
+    "Match",
+    "Refusal",
+    "Retries",
+    "Stored",
+    "Unreachable",
+    "Version",
+    "Wordsight",
+]

@@ -1,0 +1,177 @@
+"""Every call of the REST interface as a value: what to send and how to read the answer. Nothing is sent here."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+import httpx
+from pydantic import BaseModel
+
+from app.client.models import Answer, BulkResult, Collection, Explanation, Image, Key, Stored, Version
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+LINES_A_REQUEST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request; `read` makes its result from a good response."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    body: Any = None
+    content: bytes | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some images; `following` is None on the last page."""
+
+    images: list[Image]
+    following: int | None
+
+
+def search(collection: str, query: str, k: int, filter_: Mapping[str, Any] | None, cursor: str | None) -> Call[Answer]:
+    body = {"query": query, "k": k, "filter": filter_, "cursor": cursor}
+    return Call("POST", f"{_at(collection)}/search", _one(Answer), {n: v for n, v in body.items() if v is not None})
+
+
+def search_batch(collection: str, queries: Sequence[Mapping[str, Any]]) -> Call[list[Answer]]:
+    return Call("POST", f"{_at(collection)}/search/batch", _many(Answer, "answers"), {"queries": list(queries)})
+
+
+def explain(collection: str, query: str, image_id: str) -> Call[Explanation]:
+    return Call("POST", f"{_at(collection)}/search/explain", _one(Explanation), {"query": query, "image_id": image_id})
+
+
+def stored_search(collection: str, search_id: object) -> Call[Stored]:
+    return Call("GET", f"{_at(collection)}/searches/{search_id}", _one(Stored))
+
+
+def give_feedback(collection: str, search_id: object, image_id: str, verdict: str) -> Call[None]:
+    body = {"image_id": image_id, "verdict": verdict}
+    return _write("POST", f"{_at(collection)}/searches/{search_id}/feedback", _nothing, body)
+
+
+def collections() -> Call[list[Collection]]:
+    return Call("GET", "/v1/collections", _many(Collection, "collections"))
+
+
+def collection(name: str) -> Call[Collection]:
+    return Call("GET", _at(name), _one(Collection))
+
+
+def create_collection(name: str, settings: Mapping[str, Any]) -> Call[Collection]:
+    return _write("POST", "/v1/collections", _one(Collection), {"name": name, **settings})
+
+
+def change_collection(name: str, settings: Mapping[str, Any]) -> Call[Collection]:
+    return _write("PATCH", _at(name), _one(Collection), dict(settings))
+
+
+def delete_collection(name: str) -> Call[None]:
+    return _write("DELETE", _at(name), _nothing)
+
+
+def image_page(collection: str, after: int, limit: int) -> Call[Page]:
+    def read(response: httpx.Response) -> Page:
+        body = response.json()
+        return Page([Image.model_validate(one) for one in body["images"]], body["next"])
+
+    return Call("GET", f"{_at(collection)}/images", read, params={"after": after, "limit": limit})
+
+
+def image(collection: str, image_id: str) -> Call[Image]:
+    return Call("GET", f"{_at(collection)}/images/{image_id}", _one(Image))
+
+
+def put_image(collection: str, image_id: str, description: Mapping[str, Any], more: Mapping[str, Any]) -> Call[Image]:
+    body = {"description": dict(description), **more}
+    return _write("PUT", f"{_at(collection)}/images/{image_id}", _one(Image), body)
+
+
+def patch_metadata(collection: str, image_id: str, metadata: Mapping[str, Any]) -> Call[Image]:
+    return _write("PATCH", f"{_at(collection)}/images/{image_id}", _one(Image), {"metadata": dict(metadata)})
+
+
+def delete_image(collection: str, image_id: str) -> Call[None]:
+    return _write("DELETE", f"{_at(collection)}/images/{image_id}", _nothing)
+
+
+def history(collection: str, image_id: str) -> Call[list[Version]]:
+    return Call("GET", f"{_at(collection)}/images/{image_id}/history", _many(Version, "versions"))
+
+
+def edit(collection: str, image_id: str, description: Mapping[str, Any], description_id: int) -> Call[Image]:
+    path, match = f"{_at(collection)}/images/{image_id}/description", {"If-Match": f'"{description_id}"'}
+    return _write("PUT", path, _one(Image), dict(description), match)
+
+
+def undo(collection: str, image_id: str, description_id: int) -> Call[Image]:
+    path, match = f"{_at(collection)}/images/{image_id}/description/undo", {"If-Match": f'"{description_id}"'}
+    return _write("POST", path, _one(Image), headers=match)
+
+
+def bulk(collection: str, lines: Sequence[Mapping[str, Any]]) -> Call[BulkResult]:
+    content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+    kind = {"Content-Type": "application/x-ndjson"}
+    return Call("POST", f"{_at(collection)}/bulk", _one(BulkResult), content=content, headers=kind)
+
+
+def parts(lines: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Lines in parts of a request's size."""
+    rest = iter(lines)
+    while part := list(islice(rest, LINES_A_REQUEST)):
+        yield part
+
+
+def keys() -> Call[list[Key]]:
+    return Call("GET", "/v1/keys", _many(Key, "keys"))
+
+
+def create_key(collection: str, scope: str, name: str, expires_in_days: int | None) -> Call[Key]:
+    body = {"collection": collection, "scope": scope, "name": name, "expires_in_days": expires_in_days}
+    return Call("POST", "/v1/keys", _one(Key), body)
+
+
+def rotate_key(key_id: str) -> Call[Key]:
+    return Call("POST", f"/v1/keys/{key_id}/rotate", _one(Key))
+
+
+def revoke_key(key_id: str) -> Call[None]:
+    return _write("DELETE", f"/v1/keys/{key_id}", _nothing)
+
+
+def _at(collection: str) -> str:
+    return f"/v1/collections/{collection}"
+
+
+def _write(
+    method: str,
+    path: str,
+    read: Callable[[httpx.Response], T],
+    body: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> Call[T]:
+    """A write carries a key of its own, so that sending it again can't do it twice."""
+    once = {"Idempotency-Key": uuid.uuid4().hex, **(headers or {})}
+    return Call(method, path, read, body, headers=once)
+
+
+def _one(kind: type[M]) -> Callable[[httpx.Response], M]:
+    return lambda response: kind.model_validate_json(response.content)
+
+
+def _many(kind: type[M], name: str) -> Callable[[httpx.Response], list[M]]:
+    return lambda response: [kind.model_validate(one) for one in response.json()[name]]
+
+
+def _nothing(_response: httpx.Response) -> None:
+    return None

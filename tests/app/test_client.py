@@ -1,0 +1,124 @@
+"""The Python client's whole surface against the running server, in ordinary code and in asyncio."""
+
+import asyncio
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.client import AsyncWordsight, Refusal, Retries, Unreachable, Wordsight
+from tests.app.live import Live, live
+
+CAT = hashlib.sha256(b"cat").hexdigest()
+
+
+@pytest.fixture
+def server(database_url: str, home: Path) -> Iterator[Live]:
+    with live(database_url, home, "pets") as running:
+        yield running
+
+
+async def collected(stream: Any) -> list[Any]:
+    return list(stream) if hasattr(stream, "__iter__") else [one async for one in stream]
+
+
+async def settled(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+async def whole_surface(client: Any, tag: str) -> set[str]:
+    """Calls everything; returns the names of what was called."""
+    called = set[str]()
+
+    async def call(name: str, *given: Any, **named: Any) -> Any:
+        called.add(name)
+        result = getattr(client, name)(*given, **named)
+        return await (collected(result) if name in {"images", "bulk"} else settled(result))
+
+    made = await call("create_collection", tag, search_log="full")
+    assert made.settings["search_log"] == "full"
+    assert (await call("change_collection", tag, search_log="results")).settings["search_log"] == "results"
+    assert tag in [one.settings["name"] for one in await call("collections")]
+    lines = [{"id": str(i), "text": f"picture {i}"} for i in range(1_500)]
+    results = await call("bulk", tag, [*lines, {"id": "bad"}])
+    assert [(one.stored, one.rejected) for one in results] == [(1_000, 0), (500, 1)]
+    assert (await call("collection", tag)).images == 1_500
+    assert len(await call("images", tag, page_size=700)) == 1_500
+    first = await call("put_image", tag, CAT, {"summary": "A cat."}, metadata={"year": 2020})
+    edited = await call("edit", tag, CAT, {"summary": "Two cats."}, description_id=first.description_id)
+    assert (await call("image", tag, CAT)).description["summary"] == "Two cats."
+    assert len(await call("history", tag, CAT)) == 2
+    assert (await call("undo", tag, CAT, description_id=edited.description_id)).description["summary"] == "A cat."
+    assert (await call("patch_metadata", tag, CAT, {"year": None})).metadata == {}
+    answer = await call("search", tag, "a cat", k=3)
+    assert (await call("stored_search", tag, answer.search_id)).k == 3
+    await call("give_feedback", tag, answer.search_id, CAT, "relevant")
+    batch = await call("search_batch", tag, [{"query": "a"}, {"query": "b", "cursor": "no"}])
+    assert [one.code is None for one in batch] == [True, False]
+    assert (await call("explain", tag, "a cat", CAT)).image_id == CAT
+    key = await call("create_key", tag, "search", expires_in_days=2)
+    assert (await call("rotate_key", key.key_id)).key != key.key
+    assert key.key_id in [one.key_id for one in await call("keys")]
+    await call("revoke_key", key.key_id)
+    await call("delete_image", tag, CAT)
+    with pytest.raises(Refusal) as told:
+        await call("image", tag, CAT)
+    assert (told.value.status, told.value.code) == (404, "image_unknown")
+    await call("delete_collection", tag)
+    return called
+
+
+def public(kind: type) -> set[str]:
+    return {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")} - {"close"}
+
+
+@pytest.mark.postgres
+@pytest.mark.http
+def test_the_whole_surface_runs_against_the_server(server: Live) -> None:
+    key = server.key("*", "admin")
+    with Wordsight(server.url, key) as client:
+        assert asyncio.run(whole_surface(client, "plain")) == public(Wordsight)
+
+    async def run() -> set[str]:
+        async with AsyncWordsight(server.url, key) as client:
+            return await whole_surface(client, "async")
+
+    assert asyncio.run(run()) == public(AsyncWordsight) == public(Wordsight)
+
+
+def answering(*statuses: int) -> tuple[Wordsight, list[httpx.Request]]:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        status = statuses[min(len(seen), len(statuses)) - 1]
+        if status == 0:
+            raise httpx.ConnectError("gone")
+        return httpx.Response(status, json={"code": "c", "detail": "d"} if status >= 400 else {"collections": []})
+
+    client = Wordsight("http://test", "key", retries=Retries(attempts=3, first_wait_s=0.001))
+    client._http = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://test")
+    return client, seen
+
+
+def test_busy_and_lost_answers_are_tried_again_and_refusals_are_not() -> None:
+    client, seen = answering(429, 0, 200)
+    assert client.collections() == []
+    assert len(seen) == 3
+    for statuses, error, tries in (((404,), Refusal, 1), ((503,), Refusal, 3), ((0,), Unreachable, 3)):
+        client, seen = answering(*statuses)
+        with pytest.raises(error):
+            client.collections()
+        assert len(seen) == tries
+
+
+def test_a_write_that_is_tried_again_carries_the_same_key() -> None:
+    client, seen = answering(503, 503, 204)
+    client.delete_collection("c")
+    assert len({one.headers["idempotency-key"] for one in seen}) == 1
+    waits: Callable[[int], float | None] = lambda attempt: Retries().wait_s(attempt, None)  # noqa: E731
+    assert [waits(1), waits(2), waits(4)] == [0.2, 0.4, None]
