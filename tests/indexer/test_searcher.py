@@ -1,6 +1,7 @@
 """Releases and the delta beside them: fresh at once, gone at once, the same as exact search."""
 
 import asyncio
+import resource
 import shutil
 import time
 from dataclasses import replace
@@ -22,7 +23,7 @@ from indexer.vector_store import VECTORS
 from scenes.catalog import collections, images, releases
 from scenes.catalog.engine import Catalog
 from scenes.description import SceneDescription
-from scenes.errors import Corrupt
+from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.identity import external_image_id
 from tests.indexer.world import World
 
@@ -206,3 +207,25 @@ def test_the_best_of_an_images_views_counts() -> None:
         few = np.sort(rows[there][::4])
         assert set(snapshot.search(query, 100, few).rows.tolist()) == set(few.tolist())
     assert np.all(np.isnan(snapshot.view_scores(vectors[0, 0], rows[10:13])))
+
+
+async def test_a_full_disk_is_told_and_the_last_release_stays(world: World) -> None:
+    await world.add("aaa", *(f"text {i}" for i in range(300)))
+    await world.refresh(always=True)
+    before = await world.active()
+    await world.add("bbb")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (30_000, hard)
+    )  # no file may grow beyond: writing fails as on a full disk
+    try:
+        with pytest.raises(EnvironmentMissing) as told:
+            await world.refresh(always=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told.value.code == "release_unwritable"
+    assert await world.active() == before
+    assert (await world.find("bbb", 1))[0] == "bbb"
+    assert [path.name for path in (releases_folder(world.home) / str(before.collection_id)).iterdir()] == [
+        str(before.id)
+    ]
