@@ -91,3 +91,19 @@ def test_wrong_input_is_told_clearly(command: Command, words: tuple[str, ...], c
 
 def test_the_schema_is_published(command: Command) -> None:
     assert command.json("schema")["title"] == "SceneDescription"
+
+
+def test_a_damaged_index_is_found_and_mended(animals: Command) -> None:
+    clean = animals.json("index", "verify", "--collection", "animals")
+    assert (clean["rows"], clean["recall_at_10"], clean["drift"]) == (3, 1.0, [])
+    for file in animals.home.glob("releases/*/*/vectors.f32"):
+        file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    assert animals.json("index", "status", "--collection", "animals")["damage"]
+    told = animals.json("index", "verify", "--collection", "animals", code=1)
+    assert [one["kind"] for one in told["drift"]] == ["release_altered"]
+    mended = animals.json("index", "repair", "--collection", "animals")
+    assert (mended["drift"], [one["kind"] for one in mended["mended"]]) == ([], ["release_altered"])
+    assert mended["release"] != clean["release"]
+    old = animals.json("search", "an animal", "--collection", "animals", "--filter", '{"metadata.year": 2020}')
+    assert ([one["external_id"] for one in old["results"]], old["exists"]) == (["1"], 1)
+    assert animals.run("search", "x", "-c", "animals", "--filter", '{"year": 1}').returncode == 2
