@@ -9,6 +9,7 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,7 +19,7 @@ from scenes.errors import Corrupt, EnvironmentMissing
 BASE_ENCODER = "all-minilm-l6-v2"
 """What the shipped encoder is calibrated from."""
 
-DEFAULT_ENCODER = BASE_ENCODER
+DEFAULT_ENCODER = "wordsight-minilm-1"
 
 
 class PackagedModel(BaseModel):
@@ -51,9 +52,13 @@ class CalibratedModel(BaseModel):
 @cache
 def packaged_models() -> dict[str, PackagedModel | CalibratedModel]:
     """All packaged models by name; a calibrated one stands after its base."""
-    table = tomllib.loads(Path(__file__).with_name("packaged_models.toml").read_text())
-    kinds = {name: CalibratedModel if "delta" in body else PackagedModel for name, body in table.items()}
-    return {name: kinds[name].model_validate(body) for name, body in table.items()}
+    packaged = {name: PackagedModel.model_validate(body) for name, body in _table("packaged_models.toml").items()}
+    made = {name: CalibratedModel.model_validate(body) for name, body in _table("calibrated_models.toml").items()}
+    return {**packaged, **made}
+
+
+def _table(file: str) -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name(file).read_text())
 
 
 def models_folder() -> Path:

@@ -47,9 +47,10 @@ def calibrate(
     output.say(f"{len(examples)} images; {dropped} captions dropped that are also evaluated")
     plan = Plan(seed=seed, passes=passes, batch=batch)
     with output.progress("calibrating") as tick:
-        done = run(encoder or BASE_ENCODER, examples, plan, out, lambda n, m, loss: tick(n, m, f"loss {loss:.3f}"))
-    manifest = done.manifest | {"dropped_captions": dropped}
-    body = {"before": done.before, "after": done.after, "manifest": manifest}
+        done = run(
+            encoder or BASE_ENCODER, examples, dropped, plan, out, lambda n, m, loss: tick(n, m, f"loss {loss:.3f}")
+        )
+    body = {"before": done.before, "after": done.after, "manifest": done.manifest}
     output.result(as_json, body, _text(done.before, done.after, out))
     return 0
 

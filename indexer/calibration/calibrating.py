@@ -39,8 +39,11 @@ class Calibrated:
     manifest: dict[str, Any]
 
 
-def calibrate(base: str | None, examples: Sequence[Example], plan: Plan, out: Path, tick: Tick) -> Calibrated:
-    """Train an encoder and write its folder; stopped, it goes on where it was when run again.
+def calibrate(
+    base: str | None, examples: Sequence[Example], dropped: int, plan: Plan, out: Path, tick: Tick
+) -> Calibrated:
+    """Train an encoder and write its folder; stopped, it goes on where it was when run again. `dropped` counts the
+    captions that were left out because they are evaluated elsewhere, for the manifest.
 
     Raises as the encoder's loading does, and `BadInput` (`checkpoint_differs`).
     """
@@ -65,6 +68,7 @@ def calibrate(base: str | None, examples: Sequence[Example], plan: Plan, out: Pa
     _write_head(out, encoder, training)
     after = figures(evaluate(judged, SentenceEncoder.load(str(out)), Ranking()))
     manifest = _manifest(encoder, plan, progress, identity, len(training), len(held_out)) | {
+        "dropped_captions": dropped,
         "before": before,
         "after": after,
         "weights_sha256": file_sha256(out / "model.safetensors"),

@@ -1,0 +1,63 @@
+"""Make the shipped encoder anew: `python -m benchmarks.shipped_encoder DATA_FOLDER` (or `make encoder DATA=…`).
+
+Trains on captions-train.jsonl of the folder by the project's own command, then writes what ships into scenes/: the
+difference to the public encoder, its manifest, and the digests that every install verifies. Stopped, it goes on.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.cli import run
+from benchmarks.recording import ROOT
+from indexer.calibration.calibrating import MANIFEST
+from indexer.encoder_delta import WEIGHTS, apply_delta, write_delta
+from indexer.words import HEAD
+from scenes.artifact import file_sha256, write_file
+from scenes.models import BASE_ENCODER, DEFAULT_ENCODER, find_model
+
+BUILD = ROOT / ".build" / "encoder"
+SCENES = ROOT / "scenes"
+
+
+def main(data: Path) -> int:
+    pairs, evaluated = str(data / "captions-train.jsonl"), str(data / "coco-gpt4o-distractors")
+    code = run(["calibrate", pairs, "--out", str(BUILD), "--apart-from", evaluated])
+    if code == 0:
+        ship(BUILD)
+    return code
+
+
+def ship(calibrated: Path) -> None:
+    """Write the difference, its manifest and digests for a calibrated encoder's folder."""
+    base, made = find_model(BASE_ENCODER), BUILD.with_name("encoder-made")
+    delta = SCENES / f"{DEFAULT_ENCODER}.npz"
+    write_delta(base, calibrated, delta)
+    shutil.rmtree(made, ignore_errors=True)
+    apply_delta(base, delta, made)
+    manifest: dict[str, Any] = json.loads((calibrated / MANIFEST).read_text())
+    kept = manifest | {"delta_sha256": file_sha256(delta), "shipped_weights_sha256": file_sha256(made / WEIGHTS)}
+    write_file(SCENES / f"{DEFAULT_ENCODER}.json", (json.dumps(kept, indent=1) + "\n").encode())
+    write_file(SCENES / "calibrated_models.toml", _toml(delta, made).encode())
+
+
+def _toml(delta: Path, made: Path) -> str:
+    files = {path.relative_to(made).as_posix(): file_sha256(path) for path in sorted(made.rglob("*")) if path.is_file()}
+    digests = [f'"{name}" = "{digest}"' for name, digest in files.items() if name != "SOURCE"]
+    assert HEAD in files
+    head = [
+        "# Models made from a packaged one and a small difference beside this file, by benchmarks.shipped_encoder.",
+        f"[{DEFAULT_ENCODER}]",
+        f'base = "{BASE_ENCODER}"',
+        f'delta = "{delta.name}"',
+        'licence = "Apache-2.0"',
+        "",
+        f"[{DEFAULT_ENCODER}.sha256]",
+    ]
+    return "\n".join([*head, *digests]) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
