@@ -24,9 +24,9 @@ class Ranking:
     """How candidates become an answer."""
 
     depth: int = DEPTH
-    dense: float = 0.1
-    words: float = 0.45
-    neighbours: float = 0.45
+    dense: float = 0.3
+    words: float = 0.2
+    neighbours: float = 0.5
 
     def candidates(self, k: int) -> int:
         """How many images the index is asked for when k are wanted."""
