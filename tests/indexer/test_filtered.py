@@ -13,6 +13,7 @@ from indexer.searcher import Searcher
 from indexer.snapshot import Snapshot
 from scenes.catalog import collections, embeddings, publishing, recipes
 from scenes.catalog.collections import CollectionRow
+from scenes.catalog.embeddings import Embedding
 from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection
@@ -47,7 +48,8 @@ async def filled(catalog: Catalog, vectors: "np.ndarray[Any, np.dtype[np.float32
             ]
             await publishing.publish(session, collection.id, rows)
         todo = await embeddings.missing(session, collection.id, fingerprint, N)
-        stored = [(row, vectors[i : i + 1], False) for i, (row, _) in enumerate(todo)]
+        words = np.empty((0, 1), np.int8)
+        stored = [(row, Embedding(vectors[i : i + 1], words, False)) for i, (row, _) in enumerate(todo)]
         await embeddings.store(session, collection.id, fingerprint, stored)
     async with catalog.reading() as session:
         return await collections.get(session, "c")
