@@ -9,13 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli import output
 from app.cli.wiring import settings
-from scenes.errors import EnvironmentMissing
+from scenes.errors import BadInput, EnvironmentMissing
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -27,12 +28,25 @@ Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Server processes.")]
 
+Certificate = Annotated[Path | None, typer.Option("--tls-certificate", exists=True, help="PEM file; serves HTTPS.")]
+PrivateKey = Annotated[Path | None, typer.Option("--tls-key", exists=True, help="PEM file of the certificate's key.")]
+TrustProxy = Annotated[
+    str | None, typer.Option("--trust-proxy", help="Addresses whose X-Forwarded headers are believed; none by default.")
+]
+
 
 def register(cli: typer.Typer) -> None:
     cli.command()(serve)
 
 
-def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> int:
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Workers = 1,
+    tls_certificate: Certificate = None,
+    tls_key: PrivateKey = None,
+    trust_proxy: TrustProxy = None,
+) -> int:
     """Serve REST at /v1, pages at / and documentation at /docs until Ctrl-C.
 
     Prints a link with a one-time token that logs a browser in. Programs send an API key (`wordsight key create`).
@@ -41,15 +55,19 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
 
     from scenes.catalog.embedded import postgres
 
+    if (tls_certificate is None) != (tls_key is None):
+        raise BadInput("tls_incomplete", "HTTPS needs both --tls-certificate and --tls-key")
+    scheme = "https" if tls_certificate else "http"
     config = settings()
     _refuse_taken_port(host, port)
     with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
         token = asyncio.run(_login_token(config, url))
-        output.say(f"wordsight starts on http://{host}:{port}")
+        output.say(f"wordsight starts on {scheme}://{host}:{port}")
         os.environ["WORDSIGHT_SERVER_PROCESSES"] = str(workers)
-        _when_ready(host, port, f"ready; open in a browser (works once): http://{host}:{port}/login?token={token}")
+        link = f"{scheme}://{host}:{port}/login?token={token}"
+        _when_ready(f"{scheme}://{_here(host)}:{port}/healthz", f"ready; open in a browser (works once): {link}")
         uvicorn.run(
             "app.asgi:create",
             factory=True,
@@ -59,6 +77,10 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> 
             log_level="warning",
             access_log=False,
             server_header=False,
+            ssl_certfile=tls_certificate,
+            ssl_keyfile=tls_key,
+            proxy_headers=trust_proxy is not None,
+            forwarded_allow_ips=trust_proxy,
             timeout_graceful_shutdown=10,
         )
     return 0
@@ -73,18 +95,26 @@ def _counted_together(workers: int) -> Iterator[None]:
         yield
 
 
-def _when_ready(host: str, port: int, words: str) -> None:
+def _when_ready(address: str, words: str) -> None:
     """Say something once the server answers, from a thread of its own that ends with the process."""
-    threading.Thread(target=_wait_and_say, args=(host, port, words), daemon=True).start()
+    threading.Thread(target=_wait_and_say, args=(address, words), daemon=True).start()
 
 
-def _wait_and_say(host: str, port: int, words: str) -> None:
+def _wait_and_say(address: str, words: str) -> None:
+    import httpx
+
+    with httpx.Client(verify=False, trust_env=False, timeout=2) as client:  # noqa: S501 - our own certificate, any name
+        while True:
+            time.sleep(_LOOK_EVERY_S)
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(address).is_success:
+                    output.say(words)
+                    return
+
+
+def _here(host: str) -> str:
     there = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked of this machine
-    while True:
-        time.sleep(_LOOK_EVERY_S)
-        with contextlib.suppress(OSError), socket.create_connection((there, port), timeout=1):
-            output.say(words)
-            return
+    return f"[{there}]" if ":" in there else there
 
 
 async def _login_token(config: "Settings", url: str) -> str:

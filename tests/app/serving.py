@@ -21,12 +21,12 @@ class Served:
 
 
 @contextmanager
-def served(environment: dict[str, str]) -> Iterator[Served]:
+def served(environment: dict[str, str], *more: str) -> Iterator[Served]:
     """`wordsight serve` until the block ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--port", str(port)]
+    program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--port", str(port), *more]
     process = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
     said: list[str] = []
     listener = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
