@@ -57,7 +57,7 @@ def free_port() -> int:
 def test_every_block_is_a_shell_block_and_few_are_left_out() -> None:
     assert {block["kind"] for block in blocks()} == {"sh"}
     assert README.count("```") == 2 * len(blocks())
-    assert sum(block["mark"] is not None for block in blocks()) == 1
+    assert sum(block["mark"] is not None for block in blocks()) == 2
 
 
 @pytest.mark.cli
