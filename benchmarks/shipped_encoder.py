@@ -12,11 +12,11 @@ from typing import Any
 
 from app.cli import run
 from benchmarks.recording import ROOT
-from indexer.calibration.calibrating import MANIFEST
 from indexer.encoder_delta import WEIGHTS, apply_delta, write_delta
 from indexer.words import HEAD
 from scenes.artifact import file_sha256, write_file
 from scenes.models import BASE_ENCODER, DEFAULT_ENCODER, find_model
+from scenes.relevance import MANIFEST
 
 BUILD = ROOT / ".build" / "encoder"
 SCENES = ROOT / "scenes"
@@ -40,6 +40,7 @@ def ship(calibrated: Path) -> None:
     manifest: dict[str, Any] = json.loads((calibrated / MANIFEST).read_text())
     kept = manifest | {"delta_sha256": file_sha256(delta), "shipped_weights_sha256": file_sha256(made / WEIGHTS)}
     write_file(SCENES / f"{DEFAULT_ENCODER}.json", (json.dumps(kept, indent=1) + "\n").encode())
+    shutil.copyfile(SCENES / f"{DEFAULT_ENCODER}.json", made / MANIFEST)
     write_file(SCENES / "calibrated_models.toml", _toml(delta, made).encode())
 
 

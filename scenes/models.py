@@ -48,6 +48,11 @@ class CalibratedModel(BaseModel):
     def delta_file(self) -> Path:
         return Path(__file__).with_name(self.delta)
 
+    @property
+    def manifest_file(self) -> Path:
+        """The manifest of its calibration."""
+        return self.delta_file.with_suffix(".json")
+
 
 @cache
 def packaged_models() -> dict[str, PackagedModel | CalibratedModel]:

@@ -14,6 +14,7 @@ from app.cli.options import Json
 from indexer.encoder_delta import apply_delta
 from scenes.errors import EnvironmentMissing
 from scenes.models import CalibratedModel, PackagedModel, find_model, models_folder, packaged_models, verify_model
+from scenes.relevance import MANIFEST
 
 _DOWNLOAD_LIMIT_S = 900
 
@@ -44,6 +45,7 @@ def _ensure(name: str, model: PackagedModel | CalibratedModel, folder: Path) -> 
         if isinstance(model, CalibratedModel):
             output.say(f"making {name} from {model.base}")
             apply_delta(find_model(model.base), model.delta_file, fresh)
+            shutil.copyfile(model.manifest_file, fresh / MANIFEST)
         else:
             output.say(f"unpacking {name} from {model.package} {model.version}")
             _unpack(_download(model, Path(scratch)), model, fresh)

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from indexer.encoder import Encoder
+from indexer.encoder_files import find_encoder
 from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder
 from indexer.searcher import Searcher
 from scenes.catalog.engine import Catalog
 from scenes.errors import Overloaded
+from scenes.relevance import Relevance, read_relevance
 
 MOST = 4
 _WARM = "a first query, so that the next one is quick"
@@ -40,6 +42,7 @@ class Engine:
 
     encoder: QueryEncoder
     searcher: Searcher
+    relevance: Relevance | None = None
 
 
 class Engines:
@@ -111,4 +114,11 @@ class Engines:
         searcher = Searcher(self._catalog, encoder.recipe, self._home)
         if self._followers is not None:
             await self._followers.enter_async_context(searcher.following())
-        return Engine(RememberingEncoder(batcher, hit=self._watcher.cache_hit), searcher)
+        relevance = await asyncio.to_thread(_relevance, name, encoder)
+        return Engine(RememberingEncoder(batcher, hit=self._watcher.cache_hit), searcher, relevance)
+
+
+def _relevance(name: str | None, encoder: Encoder) -> Relevance | None:
+    """What the calibration of exactly this encoder found."""
+    files = find_encoder(name)
+    return read_relevance(files.folder) if files.weights_digest == encoder.recipe.weights_digest else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from app.search.engines import Engines, Watcher
 from app.search.evidence import evidence
@@ -27,6 +27,7 @@ from scenes.catalog.searches import StoredSearch
 from scenes.errors import BadInput
 from scenes.filtering import Filter, parse
 from scenes.recipe import EncoderRecipe
+from scenes.relevance import Relevance
 
 
 class SearchLog(Protocol):
@@ -58,11 +59,13 @@ class SearchService:
         encoded = await engine.encoder.encode(query.query, remember=collection.settings.search_log != "off")
         found, exists = await self._candidates(snapshot, encoded.vector, self.ranking.candidates(query.k), asked)
         ranked = await self._ranked(collection, engine.encoder.recipe, encoded, found)
+        judged = _judged(ranked, engine.relevance)
         found = ranked.first(query.k)
         views = await self.images.by_rows(collection, found.rows.tolist())
-        matches = _matches(found, views, query.query)
+        matches = _matches(found, judged.chances, views, query.query)
         stored = await self._store(collection, snapshot, query, matches)
-        return _answer(snapshot, matches, encoded, stored).model_copy(update={"exists": exists})
+        answer = _answer(snapshot, matches, encoded, stored)
+        return answer.model_copy(update={"exists": exists, "matches": judged.verdict})
 
     async def _candidates(
         self, snapshot: Snapshot, vector: Vectors, k: int, asked: Filter | None
@@ -135,17 +138,35 @@ def _refuse_unsupported(query: Query) -> None:
             raise BadInput("not_supported_yet", f"{name!r} is not supported by this version", fix=f"leave {name!r} out")
 
 
-def _matches(found: Found, views: Mapping[int, ImageView], query: str) -> tuple[Match, ...]:
-    ranked = zip(found.rows.tolist(), found.scores.tolist(), strict=True)
-    return tuple(_match(views[row], score, query) for row, score in ranked if row in views)
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """P(relevant) of the ranked images, None each where the encoder is not calibrated; does anything match?"""
+
+    chances: Sequence[float | None]
+    verdict: Literal["some", "none"]
 
 
-def _match(view: ImageView, score: float, query: str) -> Match:
+def _judged(ranked: Found, relevance: Relevance | None) -> _Judged:
+    if relevance is None:
+        return _Judged([None] * len(ranked.rows), "some" if len(ranked.rows) else "none")
+    chances = relevance.probabilities(ranked.scores.tolist())
+    return _Judged(chances, "some" if relevance.matches(chances) else "none")
+
+
+def _matches(
+    found: Found, chances: Sequence[float | None], views: Mapping[int, ImageView], query: str
+) -> tuple[Match, ...]:
+    ranked = zip(found.rows.tolist(), found.scores.tolist(), chances, strict=False)
+    return tuple(_match(views[row], score, chance, query) for row, score, chance in ranked if row in views)
+
+
+def _match(view: ImageView, score: float, chance: float | None, query: str) -> Match:
     return Match(
         image_id=view.image_id,
         external_id=view.external_id,
         uri=view.uris[0] if view.uris else None,
         score=score,
+        probability=None if chance is None else round(chance, 4),
         description=view.description,
         metadata=view.metadata,
         source=view.source,

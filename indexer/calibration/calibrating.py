@@ -13,6 +13,7 @@ from indexer.calibration.counterfactuals import Counterfactuals
 from indexer.calibration.head import projection
 from indexer.calibration.model import Trainee
 from indexer.calibration.pairs import Example
+from indexer.calibration.relevance import fit_relevance
 from indexer.calibration.training import Plan, Progress, Tick, train
 from indexer.calibration.vocabulary import stand_ins
 from indexer.evaluation.dataset import Dataset
@@ -23,8 +24,8 @@ from indexer.sentence_encoder import SentenceEncoder
 from indexer.words import HEAD
 from scenes.artifact import file_sha256, write_file
 from scenes.description import SceneDescription
+from scenes.relevance import MANIFEST
 
-MANIFEST = "calibration.json"
 LOSS_PLOT = "loss.svg"
 HELD_OUT = 300
 _HELD_OUT_SHARE = 0.12
@@ -66,11 +67,13 @@ def calibrate(
     )
     encoder.model.save(str(out))
     _write_head(out, encoder, training)
-    after = figures(evaluate(judged, SentenceEncoder.load(str(out)), Ranking()))
+    calibrated = SentenceEncoder.load(str(out))
+    after = figures(evaluate(judged, calibrated, Ranking()))
     manifest = _manifest(encoder, plan, progress, identity, len(training), len(held_out)) | {
         "dropped_captions": dropped,
         "before": before,
         "after": after,
+        "relevance": fit_relevance(held_out, calibrated, Ranking()).model_dump(),
         "weights_sha256": file_sha256(out / "model.safetensors"),
         "word_head_sha256": file_sha256(out / HEAD),
     }
