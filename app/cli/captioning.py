@@ -107,8 +107,9 @@ def _redact(recipe: "CaptionRecipe") -> "Redact | None":
     if recipe.redaction is None:
         return None
     from captioner.redaction.loading import LateRedactor
+    from captioner.redaction.policy import PROSE, READ
 
-    return LateRedactor()
+    return LateRedactor(READ if recipe.engine == "basic" else PROSE)
 
 
 def batch_folder(out: Path, recipe: "CaptionRecipe") -> "BatchFolder":

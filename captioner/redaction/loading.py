@@ -1,9 +1,10 @@
 """Loading the redactor beside the engine's first work: the model takes seconds."""
 
 import importlib.util
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from captioner.redaction.policy import POLICY
+from captioner.redaction.policy import POLICY, PROSE
 from scenes.errors import EnvironmentMissing
 from scenes.models import find_model, verify_model
 from scenes.outcome import Described, Failed
@@ -19,7 +20,7 @@ _MODEL = "spacy-en-md"
 class LateRedactor:
     """A `Redactor` that is loaded when it is first needed; whether it can be is found out at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, named_in: Sequence[str] = PROSE) -> None:
         """Raises `EnvironmentMissing` (`redaction_missing`, `model_missing`) and `Corrupt` (`model_digest_wrong`)."""
         missing = [name for name in ("presidio_analyzer", "spacy") if importlib.util.find_spec(name) is None]
         if missing:
@@ -30,6 +31,7 @@ class LateRedactor:
             )
         self._model = find_model(_MODEL)
         verify_model(_MODEL, self._model)
+        self._named_in = named_in
         self._loaded: Redactor | None = None
 
     def __call__(self, outcome: Described | Failed) -> Described | Failed:
@@ -41,5 +43,5 @@ class LateRedactor:
             from captioner.redaction.finding import Finder
             from captioner.redaction.policy import Redactor
 
-            self._loaded = Redactor(Finder(self._model))
+            self._loaded = Redactor(Finder(self._model), self._named_in)
         return self._loaded

@@ -5,7 +5,7 @@ wherever its words stand, so that no sibling field keeps it.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,7 +15,12 @@ from scenes.outcome import Described, Failed
 
 POLICY = "personal-1"
 NOTE = "redacted"
-_PROSE = ("summary", "detail", "visible_text")
+PROSE = ("summary", "detail", "visible_text")
+"""Fields that a model writes freely."""
+
+READ = ("visible_text",)
+"""Where everything else is made of a fixed list of words, as in the basic engine: only what was read can be a name."""
+
 _UNTOUCHED = {"position", "box", "count"}
 _LEAST_LETTERS = 3
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -49,8 +54,10 @@ class _Found:
 class Redactor:
     """The last gate before the first write."""
 
-    def __init__(self, finder: Finds) -> None:
+    def __init__(self, finder: Finds, named_in: Sequence[str] = PROSE) -> None:
+        """Names are looked for in the fields `named_in`."""
         self._finder = finder
+        self._named_in = named_in
 
     def __call__(self, outcome: Described | Failed) -> Described | Failed:
         """The outcome without personal data; a description that changed says so in its notes."""
@@ -80,10 +87,10 @@ class Redactor:
 
     def _found(self, body: dict[str, Any]) -> _Found:
         found = _Found()
-        prose = "\n".join(text for name in _PROSE for text in _texts(body[name]))
+        prose = "\n".join(text for name in self._named_in for text in _texts(body[name]))
         for variant in _variants(prose):
             found.add(prose, self._finder.spans(variant))
-        others = "\n".join(text for name, value in body.items() if name not in _PROSE for text in _texts(value))
+        others = "\n".join(text for name, value in body.items() if name not in self._named_in for text in _texts(value))
         found.add(others, self._finder.spans(others, names=False))
         return found
 

@@ -12,7 +12,7 @@ from captioner.attempts import Manner, converse, drive, kept
 from captioner.decoding import Decoded
 from captioner.describer import Answer, EngineFault, Picture, Reply, Request
 from captioner.redaction.finding import Finder
-from captioner.redaction.policy import NOTE, Redactor
+from captioner.redaction.policy import NOTE, READ, Redactor
 from captioner.verification import UNVERIFIED, yes_share
 from scenes.description import SceneDescription
 from scenes.models import find_model
@@ -124,6 +124,20 @@ def test_dead_letters_are_redacted_too(redactor: Redactor) -> None:
     failed = Failed(image_id="0" * 64, reason=FailureReason.REPLY_CUT, detail="by John Smith", last_reply=letter)
     text = redactor(failed).model_dump_json()
     assert not [word for word in ("John", "Smith", "example.org") if word in text], text
+
+
+def test_words_of_a_fixed_list_are_no_names_but_what_was_read_can_be() -> None:
+    redactor = Redactor(Finder(find_model("spacy-en-md")), READ)
+    described = SceneDescription(
+        summary="A wide picture of an Egyptian Mau.",
+        detail="An Egyptian Mau; it reads “Mary Johnson”.",
+        objects=[{"name": "Egyptian Mau"}],  # type: ignore[list-item]
+        visible_text=("Mary Johnson",),
+    )
+    shown = redactor.description(described)
+    assert shown.summary == described.summary
+    assert shown.visible_text == ("[name]",)
+    assert shown.detail == "An Egyptian Mau; it reads “[name]”."
 
 
 def test_what_names_nobody_stays_as_it_is(redactor: Redactor) -> None:
