@@ -18,14 +18,13 @@ MANIFEST = "calibration.json"
 
 
 class Relevance(BaseModel):
-    """`nothing` is the probability of the first result below which nothing matches (5 % false alarms when fitted)."""
+    """The chance that a result is the image meant, where one image is meant: among many alike each has little."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     intercept: float
     score: float
     gap: float
-    nothing: float
 
     def probabilities(self, scores: Sequence[float]) -> list[float]:
         """P(relevant), 0…1, of each result of one answer, best first."""
@@ -34,10 +33,6 @@ class Relevance(BaseModel):
             for score, gap in zip(scores, gaps(scores), strict=True)
         ]
         return [1 / (1 + math.exp(-max(-50.0, min(50.0, one)))) for one in odds]
-
-    def matches(self, probabilities: Sequence[float]) -> bool:
-        """Is there anything that matches?"""
-        return bool(probabilities) and probabilities[0] >= self.nothing
 
 
 def gaps(scores: Sequence[float]) -> list[float]:

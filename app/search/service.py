@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from app.search.engines import Engines, Watcher
 from app.search.evidence import evidence
@@ -59,13 +59,11 @@ class SearchService:
         encoded = await engine.encoder.encode(query.query, remember=collection.settings.search_log != "off")
         found, exists = await self._candidates(snapshot, encoded.vector, self.ranking.candidates(query.k), asked)
         ranked = await self._ranked(collection, engine.encoder.recipe, encoded, found)
-        judged = _judged(ranked, engine.relevance)
         found = ranked.first(query.k)
         views = await self.images.by_rows(collection, found.rows.tolist())
-        matches = _matches(found, judged.chances, views, query.query)
+        matches = _matches(found, _chances(ranked, engine.relevance), views, query.query)
         stored = await self._store(collection, snapshot, query, matches)
-        answer = _answer(snapshot, matches, encoded, stored)
-        return answer.model_copy(update={"exists": exists, "matches": judged.verdict})
+        return _answer(snapshot, matches, encoded, stored).model_copy(update={"exists": exists})
 
     async def _candidates(
         self, snapshot: Snapshot, vector: Vectors, k: int, asked: Filter | None
@@ -138,19 +136,11 @@ def _refuse_unsupported(query: Query) -> None:
             raise BadInput("not_supported_yet", f"{name!r} is not supported by this version", fix=f"leave {name!r} out")
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """P(relevant) of the ranked images, None each where the encoder is not calibrated; does anything match?"""
-
-    chances: Sequence[float | None]
-    verdict: Literal["some", "none"]
-
-
-def _judged(ranked: Found, relevance: Relevance | None) -> _Judged:
+def _chances(ranked: Found, relevance: Relevance | None) -> Sequence[float | None]:
+    """P(relevant) of the ranked images, None each where the encoder is not calibrated."""
     if relevance is None:
-        return _Judged([None] * len(ranked.rows), "some" if len(ranked.rows) else "none")
-    chances = relevance.probabilities(ranked.scores.tolist())
-    return _Judged(chances, "some" if relevance.matches(chances) else "none")
+        return [None] * len(ranked.rows)
+    return relevance.probabilities(ranked.scores.tolist())
 
 
 def _matches(

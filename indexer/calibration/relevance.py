@@ -13,7 +13,6 @@ from scenes.description import SceneDescription
 from scenes.relevance import Relevance, gaps
 
 RESULTS = 10
-FALSE_ALARMS = 0.05
 _ROUNDS = 50
 _RIDGE = 1e-3
 
@@ -26,9 +25,7 @@ def fit_relevance(examples: Sequence[Example], encoder: Encoder, ranking: Rankin
     )
     right = np.concatenate([relevant for _, relevant in answers]).astype(np.float64)
     intercept, score, gap = (round(float(one), 6) for one in logistic(features, right))
-    fitted = Relevance(intercept=intercept, score=score, gap=gap, nothing=0.0)
-    first = [fitted.probabilities(scores)[0] for scores, relevant in answers if relevant.any()]
-    return fitted.model_copy(update={"nothing": round(float(np.quantile(first, FALSE_ALARMS)), 4)})
+    return Relevance(intercept=intercept, score=score, gap=gap)
 
 
 def logistic(features: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:

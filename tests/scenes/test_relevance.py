@@ -9,16 +9,14 @@ from indexer.calibration.relevance import logistic
 from scenes.errors import Corrupt
 from scenes.relevance import MANIFEST, Relevance, gaps, read_relevance
 
-FITTED = Relevance(intercept=-2.0, score=2.0, gap=20.0, nothing=0.3)
+FITTED = Relevance(intercept=-2.0, score=2.0, gap=20.0)
 
 
 def test_a_clear_winner_is_likelier_than_one_of_many_alike() -> None:
     clear, alike = FITTED.probabilities([0.6, 0.4, 0.39]), FITTED.probabilities([0.6, 0.59, 0.58])
     assert clear[0] > alike[0] > alike[1] > clear[1]
     assert all(0 <= chance <= 1 for chance in (*clear, *alike))
-    assert FITTED.matches(clear)
-    assert not FITTED.matches([0.29, 0.1])
-    assert not FITTED.matches(FITTED.probabilities([]))
+    assert FITTED.probabilities([]) == []
 
 
 def test_gaps_are_measured_to_the_best_rival() -> None:
