@@ -2,7 +2,7 @@
 
 Each object becomes a yes/no question; the engine's probability of 'yes' is the claim's support, kept under the
 JSON Pointer of the object. Under the recipe's floor a claim is marked, or dropped from the description.
-Claim-by-claim checking raises factuality at the same coverage (see docs/decisions/003).
+Claim-by-claim checking raises factuality at the same coverage (see docs/decisions/006).
 """
 
 import math

@@ -16,13 +16,14 @@ from typing import Any
 FAULTS = ("429", "500", "garbage", "half", "nothing", "hang", "die")
 OBJECTS = ("dog", "cat", "unicorn")
 _DEAD_S = 0.1
+_USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
 
 
 class Server:
     """Answers chat completions; faults are drawn from a seeded generator."""
 
-    def __init__(self, latency_s: float, faults: float, seed: int, hang_s: float) -> None:
-        self._latency, self._faults, self._hang = latency_s, faults, hang_s
+    def __init__(self, latency_s: float, faults: float, seed: int, hang_s: float, says: str) -> None:
+        self._latency, self._faults, self._hang, self._says = latency_s, faults, hang_s, says
         self._chance = random.Random(seed)
         self._dead_until = 0.0
 
@@ -59,7 +60,8 @@ class Server:
             self._dead_until = asyncio.get_running_loop().time() + _DEAD_S
         if fault in {"nothing", "die"}:
             return False
-        answer = json.dumps(completion(body)).encode()
+        said = _choice(self._says, "stop", _USAGE, None) if self._says else completion(body)
+        answer = json.dumps(said).encode()
         if fault == "half":
             head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
             writer.write(head.encode() + answer[: len(answer) // 2])
@@ -81,17 +83,16 @@ def completion(body: dict[str, Any]) -> dict[str, Any]:
     """What is said of a request's picture: a description, or, of a question, yes unless it asks for a unicorn."""
     picture, text = body["messages"][0]["content"]
     digest = hashlib.sha256(picture["image_url"]["url"].encode()).hexdigest()
-    usage = {"prompt_tokens": 100, "completion_tokens": 20}
     if "response_format" not in body:
         yes = -3.0 if "unicorn" in text["text"] else -0.05
         tops = [{"token": "Yes", "logprob": yes}, {"token": "No", "logprob": -3.05 - yes}]
         logprobs = {"content": [{"token": "Yes", "logprob": yes, "top_logprobs": tops}]}
-        return _choice("Yes", "stop", usage, logprobs)
+        return _choice("Yes", "stop", _USAGE, logprobs)
     said = {"summary": f"A field of {digest[:12]}.", "detail": f"A plain colour, {digest[12:20]}."}
     said |= {"objects": [{"name": OBJECTS[int(digest[:4], 16) % 3]}]}
     if digest.endswith(("0", "1")):
-        return _choice(json.dumps(said)[:20], "length", usage, None)
-    return _choice(json.dumps(said), "stop", usage, None)
+        return _choice(json.dumps(said)[:20], "length", _USAGE, None)
+    return _choice(json.dumps(said), "stop", _USAGE, None)
 
 
 def _choice(text: str, reason: str, usage: dict[str, int], logprobs: Any) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _choice(text: str, reason: str, usage: dict[str, int], logprobs: Any) -> dic
 
 
 async def serve(arguments: argparse.Namespace) -> None:
-    script = Server(arguments.latency, arguments.faults, arguments.seed, arguments.hang)
+    script = Server(arguments.latency, arguments.faults, arguments.seed, arguments.hang, arguments.says)
     server = await asyncio.start_server(script.handle, "127.0.0.1", arguments.port, limit=1 << 26)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--faults", type=float, default=0.0)
     parser.add_argument("--hang", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--says", default="", help="answer every request with this text")
     asyncio.run(serve(parser.parse_args()))
 
 
