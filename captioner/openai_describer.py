@@ -168,10 +168,11 @@ def _headers(server: Server) -> dict[str, str]:
 
 
 def _encoded(model: str, request: Request) -> bytes:
-    return json.dumps(_body(model, request)).encode()
+    return json.dumps(chat_body(model, request)).encode()
 
 
-def _body(model: str, request: Request) -> dict[str, Any]:
+def chat_body(model: str, request: Request) -> dict[str, Any]:
+    """The body of a chat completion: the picture, then the prompt or the question."""
     sampling = request.sampling
     content = [
         {"type": "image_url", "image_url": {"url": _data_url(request.picture)}},
