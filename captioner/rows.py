@@ -6,13 +6,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from scenes.outcome import Described, Failed, Outcome, Refused
+from scenes.outcome import Described, Failed, FailureReason, Outcome, Refused
 
 _OUTCOMES: TypeAdapter[Described | Refused | Failed] = TypeAdapter(Outcome)
 _USAGE = ("tokens_in", "tokens_out", "seconds", "attempts")
 _OF_KIND = {"described": ("notes",), "refused": ("reason", "detail"), "failed": ("reason", "detail", "last_reply")}
 _BASE = {"failed": 1, "refused": 100, "described": 150}
 _LAST_ROUND = 49
+_NOT_ASKED = (
+    None, FailureReason.READ_ERROR, FailureReason.ENGINE_ERROR, FailureReason.TIMEOUT, FailureReason.UPLOAD_LOST
+)  # fmt: skip
 SETTLED = _BASE["refused"]
 """Ranks from here on need no more work."""
 
@@ -26,9 +29,15 @@ class Record:
     round: int = 0
 
 
-def rank(kind: str, round_: int) -> int:
-    """1…199: of two records of an image the higher holds; a description outranks a refusal outranks a failure."""
-    return _BASE[kind] + min(round_, _LAST_ROUND)
+def rank(kind: str, round_: int, reason: str | None = None) -> int:
+    """1…199: of two records of an image the higher holds; a description outranks a refusal outranks a failure.
+
+    Of two failures of one round, what the engine said of the image outranks that it could not be asked, so that it
+    does not matter when a server was away.
+    """
+    if kind != "failed":
+        return _BASE[kind] + min(round_, _LAST_ROUND)
+    return _BASE[kind] + 2 * min(round_, _LAST_ROUND - 1) + (reason not in _NOT_ASKED)
 
 
 def to_row(record: Record) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from captioner.batches import BatchFolder
 from captioner.id_table import IdTable
 from captioner.rows import SETTLED, Record, rank
+from scenes.outcome import Failed
 
 _TAKEN = 255
 
@@ -25,8 +26,8 @@ class Standing:
     def __init__(self, batches: BatchFolder) -> None:
         self._batches = batches
         self._ranks, self._uris = IdTable(), IdTable()
-        for row in batches.rows(["image_id", "outcome", "round", "uri"]):
-            mine = rank(row["outcome"], row["round"])
+        for row in batches.rows(["image_id", "outcome", "reason", "round", "uri"]):
+            mine = rank(row["outcome"], row["round"], row["reason"])
             self._ranks.raise_to(row["image_id"], mine)
             if mine >= SETTLED:
                 self._uris.put(_key(row["uri"]), 1)
@@ -39,7 +40,8 @@ class Standing:
         """Each standing record once; of equals the first by file name. To be called once."""
         for record in self._batches.records():
             outcome = record.outcome
-            mine = rank(outcome.kind, record.round)
+            reason = outcome.reason if isinstance(outcome, Failed) else None
+            mine = rank(outcome.kind, record.round, reason)
             if mine != self._ranks.get(outcome.image_id):
                 continue
             self._ranks.put(outcome.image_id, _TAKEN)

@@ -3,16 +3,20 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from scenes.description import SceneDescription, Text
+from scenes.description import SceneDescription, storable
 from scenes.identity import ImageId
 
 MAX_QUERY_CHARACTERS = 10_000
 MAX_K = 1_000
 
 Source = Literal["machine", "import", "person"]
-QueryText = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARACTERS)]
+QueryText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARACTERS),
+    AfterValidator(storable),
+]
 
 
 class Query(BaseModel):
