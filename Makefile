@@ -51,4 +51,5 @@ test-long: $(STAMP) models browser vllm-env ## The heavy tests, one group at a t
 	$(BIN)/python -m benchmarks.groups test $(GROUPS)
 
 bench: $(STAMP) models vllm-env ## The benchmarks, one group at a time; resumable (GROUPS="bench_x …")
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-bench.lock
 	$(BIN)/python -m benchmarks.groups bench $(GROUPS)
