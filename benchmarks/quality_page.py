@@ -8,6 +8,7 @@ from indexer.evaluation.intervals import Interval
 from indexer.evaluation.plots import bars
 from scenes.artifact import write_file
 
+_LAST = {"all": -1, "swap_*": 1, "blind": 2}
 _REJECTED = (
     ("Hubness correction (mean similarity to a bank of training captions, subtracted)",
      "+.010 / −.007 R@1 without / with distractors at its best weight: the bank knows one kind of image only"),
@@ -23,9 +24,7 @@ _REJECTED = (
 def write(folder: Path, figures: Mapping[str, Any]) -> None:
     """Write the page and its plot."""
     steps = figures["steps"]
-    plotted = {
-        f"{n}. {row['title']}": Interval(*row["retrieval"]["coco-gpt4o"]["recall@1"]) for n, row in _numbered(steps)
-    }
+    plotted = {f"step {n}": Interval(*row["retrieval"]["coco-gpt4o"]["recall@1"]) for n, row in _numbered(steps)}
     bars(folder / "images" / "quality.svg", "R@1 on coco-gpt4o, 95 % intervals", plotted)
     parts = [_HEAD, _retrieval(steps), "![R@1 by step](images/quality.svg)", _composition(steps), _bars(figures), _DATA]
     parts += [_training(figures["calibration"]), _rejected()]
@@ -52,7 +51,7 @@ def _retrieval(steps: list[Any]) -> str:
 def _composition(steps: list[Any]) -> str:
     parts = ["## Composition\n\nDoes the true caption score above its hard negative? Chance and blind are .5."]
     for name in ("compositional-captions", "compositional"):
-        kinds = list(steps[0]["composition"][name])
+        kinds = sorted(steps[0]["composition"][name], key=lambda kind: (_LAST.get(kind, 0), kind))
         lines = [f"| {name} | {' | '.join(kinds)} |", f"| --- |{' --- |' * len(kinds)}"]
         for number, row in _numbered(steps):
             values = [_plain(row["composition"][name][kind]) for kind in kinds]

@@ -13,6 +13,7 @@ from fastapi.templating import Jinja2Templates
 from pydantic import ValidationError
 
 from app.access import SESSION_COOKIE, SESSION_SECONDS, log_in, session_caller
+from app.pages.chance import chance
 from app.pages.highlight import highlighted
 from app.pages.sketch import sketch
 from app.problems import status_of
@@ -24,7 +25,7 @@ from scenes.wording import object_phrase, people_phrase, relation_phrase
 
 _HERE = Path(__file__).parent
 _templates = Jinja2Templates(_HERE / "templates")
-_templates.env.globals |= {"sketch": sketch, "highlighted": highlighted}
+_templates.env.globals |= {"sketch": sketch, "highlighted": highlighted, "chance": chance}
 _templates.env.globals |= {one.__name__: one for one in (object_phrase, people_phrase, relation_phrase)}
 _PAGE_RESULTS = 24
 Page = Callable[[Request, State], Awaitable[Response]]
