@@ -46,17 +46,22 @@ def _passing(collection_id: int, asked: Filter) -> Select[tuple[int]]:
 def _condition(asked: Filter) -> ColumnElement[bool]:
     match asked:
         case IsOneOf(path, values):
-            return _has(path, " || ".join(f"@ == {json.dumps(value)}" for value in values))
+            return _has_scalar(path, " || ".join(f"@ == {json.dumps(value)}" for value in values))
         case Within(path, bounds):
-            return _has(path, " && ".join(f"@ {_SIGNS[name]} {json.dumps(value)}" for name, value in bounds))
+            return _has_scalar(path, " && ".join(f"@ {_SIGNS[name]} {json.dumps(value)}" for name, value in bounds))
         case Absent(path):
-            return _is_not(_has(path, "@ != null"))
+            return _is_not(_has(path, '@.type() != "null"'))
         case Not(part):
             return _is_not(_condition(part))
         case AllOf(parts):
             return and_(*map(_condition, parts))
         case AnyOf(parts):
             return or_(*map(_condition, parts))
+
+
+def _has_scalar(path: Path, test: str) -> ColumnElement[bool]:
+    """Comparisons in lax mode open a list of their own accord: a list within a list must not pass for its element."""
+    return _has(path, f'@.type() != "array" && ({test})')
 
 
 def _has(path: Path, test: str) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -85,6 +85,11 @@ def shared(postgres_server: str, runner: asyncio.Runner) -> Iterator[Catalog]:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(documents, described), min_size=1, max_size=8), st.lists(filters, min_size=1, max_size=12))
+@example([({"b": [[0]]}, SceneDescription(detail="x"))], [{"metadata.b": 0}, {"metadata.b": {"gte": 0}}])
+@example(
+    [({"b": [[None]]}, SceneDescription(detail="x")), ({"b": [None]}, SceneDescription(detail="x"))],
+    [{"metadata.b": None}],
+)
 def test_sql_and_the_reference_agree(
     shared: Catalog, runner: asyncio.Runner, rows: list[tuple[Any, Any]], asked: list[Any]
 ) -> None:
