@@ -87,7 +87,7 @@ async def set_metadata(session: WriteSession, collection_id: int, image_id: str,
     removed = [key for key, value in patch.items() if value is None]
     kept = {key: value for key, value in patch.items() if value is not None}
     merged = images.c.metadata.op("||")(cast(kept, JSONB)).op("-")(cast(removed, ARRAY(Text)))
-    mine = (images.c.collection_id == collection_id) & (images.c.image_id == image_id)
+    mine = (images.c.collection_id == collection_id) & (images.c.image_id == image_id) & (images.c.metadata != merged)
     changed = await session.execute(update(images).where(mine).values(metadata=merged))
     if changed.rowcount:
         await next_generation(session, collection_id)

@@ -56,15 +56,19 @@ class PublishCounts:
 
 
 async def publish(session: WriteSession, collection_id: int, rows: Sequence[Publication]) -> PublishCounts:
-    """Store descriptions and make each the current one of its image, unless a person's edit outranks it."""
+    """Store descriptions and make each the current one of its image, unless a person's edit outranks it.
+
+    Whatever an answer may show of an image (its metadata and addresses too) opens a generation when it changes, so
+    that nothing that was read before is shown again.
+    """
     unique = _collapsed(rows)
     generation = await lock(session, collection_id) + 1
-    image_rows = await _upsert_images(session, collection_id, unique, generation)
-    await _add_uris(session, unique, image_rows)
+    image_rows, merged = await _upsert_images(session, collection_id, unique, generation)
+    merged |= await _add_uris(session, unique, image_rows)
     new = await _insert_descriptions(session, unique, image_rows)
     risen = await _make_current(session, new | await _earlier_imports(session, unique, image_rows), generation)
     await _forget_outcomes(session, collection_id, unique)
-    if risen or new:
+    if risen or new or merged:
         await next_generation(session, collection_id)
     outranked = len(new - risen)
     return PublishCounts(len(risen), len(rows) - len(risen) - outranked, outranked)
@@ -120,8 +124,9 @@ def _collapsed(rows: Sequence[Publication]) -> list[Publication]:
 
 async def _upsert_images(
     session: WriteSession, collection_id: int, rows: Sequence[Publication], generation: int
-) -> dict[str, int]:
-    """The row number of each image; what an image has already is merged, and written only where it changes."""
+) -> tuple[dict[str, int], bool]:
+    """The row number of each image, and whether any was written: what it has already is merged, and only a change
+    is written."""
     names = ["image_id", "id_from", "external_id", "metadata"]
     sent = given([_image(row) for row in rows], *(column(name, images.c[name].type) for name in names))
     chosen = select(_number(collection_id), *sent.c, _number(generation))
@@ -133,15 +138,18 @@ async def _upsert_images(
         set_={"metadata": metadata, "external_id": external_id},
         where=or_(metadata != images.c.metadata, external_id.is_distinct_from(images.c.external_id)),
     )
-    await session.execute(merged)
+    written = (await session.execute(merged.returning(images.c.id))).first() is not None
     mine = and_(images.c.collection_id == collection_id, is_one_of(images.c.image_id, [row.image_id for row in rows]))
-    return {row.image_id: row.id for row in await session.execute(select(images.c.image_id, images.c.id).where(mine))}
+    found = await session.execute(select(images.c.image_id, images.c.id).where(mine))
+    return {row.image_id: row.id for row in found}, written
 
 
-async def _add_uris(session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]) -> None:
+async def _add_uris(session: WriteSession, rows: Sequence[Publication], image_rows: Mapping[str, int]) -> bool:
+    """Were any of them new?"""
     values = [{"image": image_rows[row.image_id], "uri": uri} for row in rows for uri in row.uris]
     sent = given(values, column("image", BigInteger), column("uri", Text))
-    await session.execute(upsert(image_uris).from_select(["image", "uri"], select(*sent.c)).on_conflict_do_nothing())
+    new = upsert(image_uris).from_select(["image", "uri"], select(*sent.c)).on_conflict_do_nothing()
+    return (await session.execute(new.returning(image_uris.c.image))).first() is not None
 
 
 async def _insert_descriptions(
