@@ -62,6 +62,7 @@ async def _build(
         manifest_sha256=file_sha256(folder / MANIFEST),
         recall_at_10=manifest.facts["recall_at_10"],
         created_at=datetime.now(UTC),
+        encoder_name=collection.settings.encoder,
     )
     async with catalog.writing() as session:
         await releases.add(session, release)

@@ -22,13 +22,19 @@ CHANGES = "wordsight"
 
 @dataclass(frozen=True, slots=True)
 class CollectionRow:
-    """A collection as the catalog knows it; `generation` rises with every change that a search may see."""
+    """A collection as the catalog knows it; `generation` rises with every change that a search may see.
+
+    `candidate_release` is one of another encoder, built beside and not served yet; `origin` is shared by what was
+    restored from copies of one collection.
+    """
 
     id: int
     settings: Collection
     generation: int
     active_release: UUID | None
     previous_release: UUID | None
+    candidate_release: UUID | None
+    origin: UUID
     created_at: datetime
 
 
@@ -162,5 +168,7 @@ def _as_row(row: Row[tuple[object, ...]]) -> CollectionRow:
         generation=row.generation,
         active_release=row.active_release,
         previous_release=row.previous_release,
+        candidate_release=row.candidate_release,
+        origin=row.origin,
         created_at=row.created_at,
     )

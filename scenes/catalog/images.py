@@ -10,6 +10,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
 
 from scenes.answer import RecipeName, Source
+from scenes.catalog import erasing
 from scenes.catalog.bulk import given, is_one_of
 from scenes.catalog.collections import lock, next_generation
 from scenes.catalog.engine import ReadSession, WriteSession
@@ -57,10 +58,11 @@ async def page(session: ReadSession, collection_id: int, *, after: int = 0, limi
 
 
 async def delete(session: WriteSession, collection_id: int, image_ids: Sequence[str]) -> int:
-    """Remove images with everything of theirs, leaving tombstones; returns how many there were."""
+    """Remove images with everything of theirs, leaving tombstones and erasures; returns how many there were."""
     generation = await lock(session, collection_id) + 1
-    await _forget_outcomes(session, collection_id, image_ids)
+    forgotten = await _forget_outcomes(session, collection_id, image_ids)
     removed = await _remove(session, collection_id, image_ids)
+    await erasing.record(session, collection_id, sorted(forgotten | {row["image_id"] for row in removed}))
     if not removed:
         return 0
     sent = given(removed, column("id", BigInteger), column("image_id", Text))
@@ -77,9 +79,10 @@ async def _remove(session: WriteSession, collection_id: int, image_ids: Sequence
     return [{"id": row.id, "image_id": row.image_id} for row in gone]
 
 
-async def _forget_outcomes(session: WriteSession, collection_id: int, image_ids: Sequence[str]) -> None:
+async def _forget_outcomes(session: WriteSession, collection_id: int, image_ids: Sequence[str]) -> set[str]:
     mine = (outcomes.c.collection_id == collection_id) & is_one_of(outcomes.c.image_id, image_ids)
-    await session.execute(sql_delete(outcomes).where(mine))
+    gone = await session.execute(sql_delete(outcomes).where(mine).returning(outcomes.c.image_id))
+    return {image_id for (image_id,) in gone}
 
 
 async def set_metadata(session: WriteSession, collection_id: int, image_id: str, patch: dict[str, Any]) -> ImageView:

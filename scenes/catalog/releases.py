@@ -14,7 +14,10 @@ from scenes.recipe import IndexRecipe
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A verified index folder over all descriptions up to `generation`; `rows` counts images."""
+    """A verified index folder over all descriptions up to `generation`; `rows` counts images.
+
+    `encoder_name` is what loads the encoder, None for the shipped one.
+    """
 
     id: UUID
     collection_id: int
@@ -26,6 +29,7 @@ class Release:
     manifest_sha256: str
     recall_at_10: float | None
     created_at: datetime
+    encoder_name: str | None = None
 
 
 async def add(session: WriteSession, release: Release) -> None:

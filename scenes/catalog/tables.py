@@ -55,7 +55,10 @@ collections = Table(
     Column("generation", BigInteger, nullable=False, server_default=text("0")),
     Column("active_release", Uuid, nullable=True),
     Column("previous_release", Uuid, nullable=True),
+    Column("candidate_release", Uuid, nullable=True),
+    Column("origin", Uuid, nullable=False, server_default=text("gen_random_uuid()")),
     _now(),
+    Index(None, "origin"),
 )
 
 caption_recipes = Table(
@@ -142,6 +145,16 @@ tombstones = Table(
     Index(None, "collection_id", "generation"),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("origin", Uuid, nullable=False),
+    Column("image_id", Text, nullable=False),
+    _now("erased_at"),
+    Index(None, "origin", "image_id"),
+)
+
 outcomes = Table(
     "outcomes",
     metadata,
@@ -163,6 +176,7 @@ releases = Table(
     Column("id", Uuid, primary_key=True),
     _of_collection(),
     Column("encoder", ForeignKey("encoder_recipes.fingerprint"), nullable=False),
+    Column("encoder_name", Text, nullable=True),
     Column("index_recipe", JSONB, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
