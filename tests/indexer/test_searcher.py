@@ -3,7 +3,6 @@
 import asyncio
 import resource
 import shutil
-import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from indexer.searcher import Searcher
 from indexer.snapshot import Snapshot, vector_ids
 from indexer.vector_store import VECTORS
 from scenes.catalog import collections, images, releases
+from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.description import SceneDescription
 from scenes.errors import Corrupt, EnvironmentMissing
@@ -148,8 +148,8 @@ def fresh_searcher(world: World) -> Searcher:
     return Searcher(world.catalog, world.encoder.recipe, world.home)
 
 
-@pytest.mark.parametrize("poll_s", [0.2, 60.0])
-async def test_a_following_searcher_is_fresh_within_a_second(world: World, poll_s: float) -> None:
+@pytest.mark.parametrize("poll_s", [0.2, 600.0])
+async def test_a_following_searcher_hears_of_changes_by_notice_and_by_polling(world: World, poll_s: float) -> None:
     await world.add("aaa", "bbb")
     await world.refresh(always=True)
     stale = await world.collection()
@@ -159,12 +159,18 @@ async def test_a_following_searcher_is_fresh_within_a_second(world: World, poll_
         await world.add("zzz")
         await embed_missing(world.catalog, stale.id, world.encoder)
         await world.delete("aaa")
-        await asyncio.sleep(0.7)
-        snapshot = await world.searcher.snapshot(stale)
-        rows = snapshot.search(world.encoder.encode_queries(["z"]).vectors[0], 10).rows
+        async with asyncio.timeout(60):
+            while await shown(world, stale) != ["zzz", "bbb"]:  # noqa: ASYNC110 - what is waited for tells nobody
+                await asyncio.sleep(0.1)
+
+
+async def shown(world: World, stale: CollectionRow) -> list[str]:
+    """What a request that itself knows of no change is shown."""
+    snapshot = await world.searcher.snapshot(stale)
+    rows = snapshot.search(world.encoder.encode_queries(["z"]).vectors[0], 10).rows.tolist()
     async with world.catalog.reading() as session:
-        views = await images.by_rows(session, stale.id, rows.tolist())
-    assert [views[row].external_id for row in rows.tolist()] == ["zzz", "bbb"]
+        views = await images.by_rows(session, stale.id, rows)
+    return [views[row].external_id if row in views else "" for row in rows]
 
 
 async def test_a_request_of_a_following_searcher_does_not_wait_for_a_slow_reload(world: World) -> None:
@@ -174,9 +180,8 @@ async def test_a_request_of_a_following_searcher_does_not_wait_for_a_slow_reload
     async with world.searcher.following(timedelta(seconds=60)), world.catalog.writing() as session:
         await session.execute(text("LOCK TABLE tombstones IN ACCESS EXCLUSIVE MODE"))
         behind = replace(await world.collection(), generation=before.generation + 1)
-        started = time.perf_counter()
-        assert await world.searcher.snapshot(behind) is before
-        assert time.perf_counter() - started < 1
+        async with asyncio.timeout(30):
+            assert await world.searcher.snapshot(behind) is before
 
 
 def test_the_best_of_an_images_views_counts() -> None:
