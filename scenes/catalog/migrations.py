@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from scenes.catalog import queue_schema
 from scenes.catalog.engine import CONNECT_TIMEOUT, unreachable
 from scenes.errors import EnvironmentMissing
 
@@ -35,7 +36,7 @@ def is_current(url: str) -> bool:
     """Has the database the newest schema? Raises `EnvironmentMissing` (`postgres_unreachable`)."""
     try:
         with _engine(url).connect() as connection:
-            return _revision(connection) == _newest()
+            return _is_current(connection)
     except OperationalError as error:
         raise unreachable(error) from error
 
@@ -43,7 +44,7 @@ def is_current(url: str) -> bool:
 def _upgrade(connection: Connection) -> None:
     _check_server(connection)
     connection.commit()
-    if _revision(connection) == _newest():
+    if _is_current(connection):
         return
     connection.rollback()
     connection.execute(text(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
@@ -54,6 +55,7 @@ def _upgrade(connection: Connection) -> None:
         settings.attributes["connection"] = connection
         command.upgrade(settings, "head")
         connection.commit()
+        queue_schema.upgrade(connection)
     finally:
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
@@ -77,6 +79,10 @@ def _engine(url: str) -> Engine:
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def _is_current(connection: Connection) -> bool:
+    return _revision(connection) == _newest() and queue_schema.is_current(connection)
 
 
 def _newest() -> str | None:

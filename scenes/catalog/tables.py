@@ -249,3 +249,51 @@ login_tokens = Table(
     _now(),
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("number", BigInteger, Identity(always=True), nullable=False, unique=True),
+    _of_collection(),
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=True),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    Column("key_id", Text, nullable=False),
+    Column("counts", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("reasons", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("error", JSONB, nullable=True),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("queue_job", BigInteger, nullable=True),
+    _now(),
+    _now("updated_at"),
+    Column("started_at", DateTime(timezone=True), nullable=True),
+    Column("ended_at", DateTime(timezone=True), nullable=True),
+    CheckConstraint("kind IN ('ingest', 'publish', 'index', 'upload')", name="kind"),
+    CheckConstraint("state IN ('queued', 'running', 'done', 'failed', 'cancelled')", name="state"),
+    Index(None, "collection_id", "number"),
+    Index(None, "key_id", "state"),
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", LargeBinary, nullable=True),
+    Column("image_id", Text, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _row_id(),
+    _now("at"),
+    Column("key_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("collection", Text, nullable=True),
+    Column("target", Text, nullable=True),
+    Index(None, "collection", "id"),
+)
+
+queue_migrations = Table("queue_migrations", metadata, Column("name", Text, primary_key=True), _now("at"))
