@@ -17,6 +17,8 @@ Packed = NDArray[np.int8]
 """int8 (t, word_dim): one text's word vectors, in steps of 1/127."""
 
 _LEVELS = 127
+_SHORTEST = 1e-6
+"""Vectors whose sum is a thousandth as long as they are cancel out: what is left is rounding."""
 
 
 def pack(words: Words) -> Packed:
@@ -27,15 +29,18 @@ def pack(words: Words) -> Packed:
 def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32]:
     """MaxSim by words and by neighbouring words of one query against documents, float32 (2, n), about −1…1.
 
-    0 where the query or the document has no words.
+    0 where the query or the document has no words. The product of two pairs of neighbours is the sum of four
+    products of single words over the pairs' lengths, so that one matrix product serves both.
     """
     scores = np.zeros((2, len(documents)), np.float32)
     filled = [place for place, words in enumerate(documents) if len(words)]
     if not filled or not len(query):
         return scores
-    unpacked: list[Words] = [documents[place].astype(np.float32) / np.float32(_LEVELS) for place in filled]
-    scores[0, filled] = _best_matches(query, unpacked)
-    scores[1, filled] = _best_matches(neighbours(query), [neighbours(words) for words in unpacked])
+    said = np.concatenate([documents[place] for place in filled]).astype(np.float32)
+    starts = np.cumsum([0, *(len(documents[place]) for place in filled[:-1])])
+    products = (query / np.float32(_LEVELS)) @ said.T
+    scores[0, filled] = _best_matches(products, starts)
+    scores[1, filled] = _best_matches(_pair_products(query, products, said, starts), starts)
     return scores
 
 
@@ -48,8 +53,31 @@ def neighbours(words: Words) -> Words:
     return pairs
 
 
-def _best_matches(query: Words, documents: Sequence[Words]) -> NDArray[np.float32]:
-    starts = np.cumsum([0, *(len(words) for words in documents[:-1])])
-    best = np.maximum.reduceat(query @ np.concatenate(documents).T, starts, axis=1)
-    means: NDArray[np.float32] = best.mean(axis=0)
+def _pair_products(
+    query: Words, products: NDArray[np.float32], said: Words, starts: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Products of the query's pairs with each word of the documents and its next; minus infinity where none is next.
+
+    `products` float32 (q, t) are those of the query's words with `said`, all documents' words in steps of 1/127.
+    """
+    if len(query) > 1:
+        products = (products[:-1] + products[1:]) / _lengths_of_sums(query)[:, None]
+    last = np.append(starts[1:], len(said)) - 1
+    pairs = np.empty_like(products)
+    np.add(products[:, :-1], products[:, 1:], out=pairs[:, :-1])
+    pairs[:, :-1] /= _lengths_of_sums(said) / np.float32(_LEVELS)
+    pairs[:, last] = np.where(last == starts, products[:, last], -np.inf)
+    return pairs
+
+
+def _lengths_of_sums(words: Words) -> NDArray[np.float32]:
+    """The length of each word's vector added to the next's, float32 (t − 1,), never 0."""
+    squares = np.einsum("ij,ij->i", words, words)
+    sums = squares[:-1] + squares[1:] + 2 * np.einsum("ij,ij->i", words[:-1], words[1:])
+    lengths: NDArray[np.float32] = np.sqrt(np.maximum(sums, np.float32(_SHORTEST) * squares[:-1]))
+    return np.maximum(lengths, np.finfo(np.float32).tiny)
+
+
+def _best_matches(products: NDArray[np.float32], starts: NDArray[np.intp]) -> NDArray[np.float32]:
+    means: NDArray[np.float32] = np.maximum.reduceat(products, starts, axis=1).mean(axis=0)
     return means

@@ -23,6 +23,8 @@ TOKENIZER = "tokenizer.json"
 FACTS = "encoder.json"
 _BATCH = 32
 _BATCH_TOKENS = 4_096
+_CALL_TOKENS = 12
+"""What one more call costs, in tokens: weights are read once a call."""
 
 
 class ExportFacts(BaseModel):
@@ -76,28 +78,35 @@ class OnnxEncoder:
         tokenised = self._tokeniser.tokenise([prompt + text for text in texts])
         vectors = np.empty((len(texts), self._recipe.dimensions), np.float32)
         words: dict[int, Words] = {}
-        parts = list(batches(tokenised))
 
         def fill(rows: list[int]) -> None:
-            raw, hidden = self._session.run(tokenised.batch(rows, self._pad))
+            tokens = tokenised.batch(rows, self._pad)
+            raw, hidden = self._session.run(tokens)
             vectors[rows] = normalised(raw)
-            words.update((row, self._head.words(hidden[i], tokenised.ids[row])) for i, row in enumerate(rows))
+            words.update(zip(rows, self._head.words_of_batch(hidden, tokens.ids, tokens.mask), strict=True))
 
-        if len(parts) > 1:
+        if len(texts) > _BATCH:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(fill, parts))
-        elif parts:
-            fill(parts[0])
+                list(pool.map(fill, batches(tokenised)))
+        else:
+            for rows in batches(tokenised):
+                fill(rows)
         return Encoded(vectors, tokenised.truncated, tuple(words[row] for row in range(len(texts))))
 
 
 def batches(tokenised: Tokenised) -> Iterator[list[int]]:
-    """Row numbers in batches of similar length, so that little is padding: ≤ 32 texts and ≤ 4,096 tokens each."""
+    """Row numbers in batches of similar length, so that little is padding: ≤ 32 texts and ≤ 4,096 tokens each.
+
+    A longer text begins a new batch where padding the others to its length would cost more than another call does.
+    """
     batch: list[int] = []
+    padding = 0
     for row in sorted(range(len(tokenised.ids)), key=lambda row: len(tokenised.ids[row])):
-        if batch and (len(batch) == _BATCH or (len(batch) + 1) * len(tokenised.ids[row]) > _BATCH_TOKENS):
+        length = len(tokenised.ids[row])
+        padding += len(batch) * (length - len(tokenised.ids[batch[-1]])) if batch else 0
+        if batch and (len(batch) == _BATCH or (len(batch) + 1) * length > _BATCH_TOKENS or padding > _CALL_TOKENS):
             yield batch
-            batch = []
+            batch, padding = [], 0
         batch.append(row)
     if batch:
         yield batch

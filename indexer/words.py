@@ -24,6 +24,17 @@ class WordHead:
     def words(self, hidden: NDArray[np.float32], tokens: Sequence[int]) -> Words:
         """Word vectors of one text: `hidden` float32 (≥ t, hidden) in the order of its `tokens` (t numbers)."""
         said = hidden[: len(tokens)][self._kept[np.asarray(tokens, np.int64)]]
+        return self._projected(said)
+
+    def words_of_batch(
+        self, hidden: NDArray[np.float32], ids: NDArray[np.int64], mask: NDArray[np.int64]
+    ) -> list[Words]:
+        """Word vectors of each text of a batch: `hidden` float32 (n, t, hidden), `ids` and `mask` int64 (n, t)."""
+        chosen = self._kept[ids] & (mask > 0)
+        ends = np.cumsum(chosen.sum(axis=1))
+        return np.split(self._projected(hidden[chosen]), ends[:-1])
+
+    def _projected(self, said: NDArray[np.float32]) -> Words:
         projected = said if self._projection is None else said @ self._projection
         lengths = np.linalg.norm(projected, axis=1, keepdims=True)
         unit: Words = (projected / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
