@@ -38,7 +38,7 @@ def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32
         return scores
     said = np.concatenate([documents[place] for place in filled]).astype(np.float32)
     starts = np.cumsum([0, *(len(documents[place]) for place in filled[:-1])])
-    products = (query / np.float32(_LEVELS)) @ said.T
+    products: NDArray[np.float32] = np.divide(query, _LEVELS, dtype=np.float32) @ said.T
     scores[0, filled] = _best_matches(products, starts)
     scores[1, filled] = _best_matches(_pair_products(query, products, said, starts), starts)
     return scores

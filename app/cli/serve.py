@@ -51,6 +51,7 @@ def serve(
 
     Prints a link with a one-time token that logs a browser in. Programs send an API key (`wordsight key create`).
     """
+    _one_thread_a_call()
     import uvicorn
 
     from scenes.catalog.embedded import postgres
@@ -84,6 +85,12 @@ def serve(
             timeout_graceful_shutdown=10,
         )
     return 0
+
+
+def _one_thread_a_call() -> None:
+    """Many requests at once share the cores better than the threads of one matrix product; read when NumPy loads."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 @contextlib.contextmanager
