@@ -37,6 +37,7 @@ PLANTED = {
     "door: matplotlib": ("indexer/evaluation/report.py", "import matplotlib"),
     "door: pyarrow": ("captioner/publish.py", "import pyarrow"),
     "door: fsspec": ("captioner/publish.py", "import fsspec"),
+    "door: cryptography": ("app/main.py", "import cryptography"),
     "door: presidio_analyzer": ("captioner/publish.py", "import presidio_analyzer"),
 }
 

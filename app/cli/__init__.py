@@ -20,6 +20,8 @@ COMMANDS: tuple[str, ...] = (
     "import_",
     "collection",
     "index",
+    "snapshot",
+    "restore",
     "key",
     "feedback",
     "models",

@@ -1,0 +1,1 @@
+"""A collection as one signed file: written by `wordsight snapshot`, read by `wordsight restore`."""
