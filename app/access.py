@@ -66,15 +66,20 @@ async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials
     """The caller of a REST endpoint. Raises `Unauthenticated`, `Overloaded` (`rate_limited`)."""
     state = state_of(request)
     if given is not None:
-        key = await state.keys.check(given.credentials)
-        state.limits.take(key.key_id)
-        return Caller(key)
+        return await key_caller(state, given.credentials)
     cookie = request.cookies.get(SESSION_COOKIE)
     if cookie:
         return await session_caller(state, cookie)
     raise Unauthenticated(
         "key_missing", "an API key is needed", fix="send Authorization: Bearer KEY; wordsight key create makes one"
     )
+
+
+async def key_caller(state: State, given: str) -> Caller:
+    """The caller behind an API key. Raises `Unauthenticated`, `Overloaded` (`rate_limited`)."""
+    key = await state.keys.check(given)
+    state.limits.take(key.key_id)
+    return Caller(key)
 
 
 async def session_caller(state: State, cookie: str) -> Caller:

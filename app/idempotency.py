@@ -12,6 +12,7 @@ from http import HTTPStatus
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.bodies import again, whole
 from app.problems import problem
 from app.state import State
 from scenes.catalog import idempotency
@@ -64,14 +65,14 @@ class Idempotency:
     async def _once(self, scope: Scope, receive: Receive, send: Send, key: str, caller: str) -> None:
         state: State = scope["app"].state.wordsight
         who = state.secret.digest("idempotency", caller)
-        body = await _whole(receive)
+        body = await whole(receive)
         request = hashlib.sha256(f"{scope['method']} {scope['path']}\0".encode() + body).digest()
         try:
             async with state.catalog.writing() as session:
                 first = await idempotency.begin(session, who, key, request)
                 kept = None if first else await idempotency.found(session, who, key)
         except WordsightError:
-            await self._app(scope, _again(body), send)  # Postgres is away: the write itself says so
+            await self._app(scope, again(body), send)  # Postgres is away: the write itself says so
             return
         if not first:
             await _answer(kept, request)(scope, receive, send)
@@ -83,7 +84,7 @@ class Idempotency:
 
     async def _run(self, scope: Scope, body: bytes, recorder: Recorder, state: State, who: bytes, key: str) -> None:
         try:
-            await self._app(scope, _again(body), recorder)
+            await self._app(scope, again(body), recorder)
         finally:
             async with state.catalog.writing() as session:
                 if recorder.status in _GOOD:
@@ -109,25 +110,3 @@ def _answer(kept: Kept | None, request: bytes) -> Response:
         again = {"Retry-After": "1"}
         return problem(HTTPStatus.CONFLICT, "idempotency_in_progress", "the first request still runs", headers=again)
     return Response(kept.body, kept.status, {"Idempotent-Replay": "true"}, kept.media_type)
-
-
-async def _whole(receive: Receive) -> bytes:
-    parts, more = bytearray(), True
-    while more:
-        message = await receive()
-        parts += message.get("body", b"")
-        more = message.get("more_body", False)
-    return bytes(parts)
-
-
-def _again(body: bytes) -> Receive:
-    sent = False
-
-    async def receive() -> Message:
-        nonlocal sent
-        if sent:
-            return {"type": "http.disconnect"}
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive

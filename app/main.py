@@ -18,6 +18,7 @@ from app.keys.endpoints import router as keys_router
 from app.metrics import Metrics
 from app.pages.router import mount as mount_pages
 from app.search.endpoints import router as search_router
+from app.search.quick import QuickSearch
 from app.state import State
 from app.watch import Watch
 
@@ -50,6 +51,7 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     mount_pages(app)
+    app.add_middleware(QuickSearch)
     app.add_middleware(Idempotency)
     app.add_middleware(Bounds)
     app.add_middleware(Watch, metrics=metrics, most=max_concurrent)

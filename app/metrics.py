@@ -10,6 +10,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Set by `wordsight serve --workers N`, so that each process answers for all of them."""
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STAGES = ("encode", "index", "rank", "show")
 _SIZES = (1, 2, 4, 8, 16, 32)
 
 
@@ -28,13 +29,16 @@ class Metrics:
         self.stage = Histogram(
             "wordsight_search_stage_seconds", "Time of a search's stages.", ["stage"], buckets=_SECONDS, registry=one
         )
+        self._stages = {name: self.stage.labels(name) for name in STAGES}
         self.searches = Counter(
             "wordsight_searches", "Searches by whether anything matched.", ["matches"], registry=one
         )
+        self._searched = {matches: self.searches.labels(matches) for matches in ("some", "none")}
         self.batch_size = Histogram(
             "wordsight_encode_batch_size", "Queries embedded together.", buckets=_SIZES, registry=one
         )
         self.cache = Counter("wordsight_query_cache", "Look-ups of recent query vectors.", ["found"], registry=one)
+        self._caches = {hit: self.cache.labels("yes" if hit else "no") for hit in (False, True)}
         self.in_flight = self._gauge("wordsight_requests_in_flight", "Requests being answered.")
         self.encoder_queue = self._gauge("wordsight_encoder_queue", "Queries that wait to be embedded.")
         self.log_queue = self._gauge("wordsight_search_log_queue", "Stored searches that wait to be written.")
@@ -45,10 +49,18 @@ class Metrics:
 
     def batch_seen(self, size: int, seconds: float) -> None:
         self.batch_size.observe(size)
-        self.stage.labels("encode").observe(seconds)
+        self.stage_took("encode", seconds)
+
+    def stage_took(self, stage: str, seconds: float) -> None:
+        """Count the seconds of one stage of a search."""
+        self._stages[stage].observe(seconds)
+
+    def searched(self, matches: str) -> None:
+        """Count a search that was answered."""
+        self._searched[matches].inc()
 
     def cache_hit(self, hit: bool) -> None:
-        self.cache.labels("yes" if hit else "no").inc()
+        self._caches[hit].inc()
 
     def text(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -82,14 +82,19 @@ def status_of(error: WordsightError) -> HTTPStatus:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _on_ours(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, WordsightError)  # noqa: S101 - registered for this class
+def answered(error: WordsightError) -> JSONResponse:
+    """An error of ours as a response."""
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return problem(status_of(error), error.code, error.message, fix=error.fix, headers=headers)
+
+
+async def _on_ours(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, WordsightError)  # noqa: S101 - registered for this class
+    return answered(error)
 
 
 async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:

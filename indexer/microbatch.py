@@ -1,7 +1,8 @@
 """Queries of many requests, embedded together: one request alone never waits, many at once share a batch.
 
 A request starts at once while a runner is free. While all are busy, requests gather; the runner that is free next
-takes as many as a batch holds. So the wait is bounded by one batch in flight, and nothing waits by the clock.
+takes as many as a batch holds. So the wait is bounded by one batch in flight, and nothing waits by the clock. What is
+done with a vector is done by the same runner, so that a request changes threads twice, however many steps it has.
 """
 
 import asyncio
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from indexer.encoder import Encoded, Encoder, Vectors, Words
 from scenes.errors import Overloaded
 from scenes.recipe import EncoderRecipe
 
+T = TypeVar("T")
 MAX_BATCH = 32
 MAX_WAITING = 256
 
@@ -41,9 +43,24 @@ class QueryEncoder(Protocol):
     @property
     def recipe(self) -> EncoderRecipe: ...
 
-    async def encode(self, query: str, *, remember: bool) -> EncodedQuery:
-        """`remember` allows the vector to be kept in memory for the same query. Raises `Overloaded`."""
+    async def encode_then(self, query: str, then: Callable[[EncodedQuery], T], *, remember: bool) -> T:
+        """What `then` makes of the encoded query, in a thread of its own.
+
+        `remember` allows the vector to be kept in memory for the same query. Raises `Overloaded`, and as `then` does.
+        """
         ...
+
+
+def itself(encoded: EncodedQuery) -> EncodedQuery:
+    """Nothing is done with it: `encode_then(query, itself)` only encodes."""
+    return encoded
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    query: str
+    then: Callable[[EncodedQuery], Any]
+    future: "asyncio.Future[Any]"
 
 
 class MicroBatcher:
@@ -62,7 +79,7 @@ class MicroBatcher:
         self._most = waiting
         self._seen = seen
         self._pool = ThreadPoolExecutor(runners, thread_name_prefix="encode")
-        self._queue: deque[tuple[str, asyncio.Future[EncodedQuery]]] = deque()
+        self._queue: deque[_Waiting] = deque()
 
     @property
     def recipe(self) -> EncoderRecipe:
@@ -73,12 +90,12 @@ class MicroBatcher:
         """How many queries wait for a runner."""
         return len(self._queue)
 
-    async def encode(self, query: str, *, remember: bool) -> EncodedQuery:  # noqa: ARG002 - nothing is kept here
+    async def encode_then(self, query: str, then: Callable[[EncodedQuery], T], *, remember: bool) -> T:  # noqa: ARG002
         """Raises `Overloaded` (`encoder_busy`) where the queue is full: it never grows without bound."""
         if len(self._queue) >= self._most:
             raise Overloaded("encoder_busy", "too many queries wait to be embedded", retry_after_s=1.0)
-        future: asyncio.Future[EncodedQuery] = asyncio.get_running_loop().create_future()
-        self._queue.append((query, future))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(query, then, future))
         self._start()
         return await future
 
@@ -89,32 +106,43 @@ class MicroBatcher:
     def _start(self) -> None:
         while self._free and self._queue:
             taken = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
-            batch = [one for one in taken if not one[1].done()]
+            batch = [one for one in taken if not one.future.done()]
             if batch:
                 self._free -= 1
-                work = asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._encoder.encode_queries, [query for query, _ in batch]
-                )
-                work.add_done_callback(partial(self._finish, [future for _, future in batch], time.perf_counter()))
+                work = asyncio.get_running_loop().run_in_executor(self._pool, self._run, batch)
+                work.add_done_callback(partial(self._finish, batch))
 
-    def _finish(
-        self, futures: list["asyncio.Future[EncodedQuery]"], started: float, done: "asyncio.Future[Encoded]"
-    ) -> None:
+    def _run(self, batch: list[_Waiting]) -> list[Any]:
+        """For each request its result, or the exception of its own `then`."""
+        started = time.perf_counter()
+        encoded = self._encoder.encode_queries([one.query for one in batch])
+        self._seen(len(batch), time.perf_counter() - started)
+        return [_outcome(one.then, _nth(encoded, i)) for i, one in enumerate(batch)]
+
+    def _finish(self, batch: list[_Waiting], done: "asyncio.Future[list[Any]]") -> None:
         self._free += 1
-        self._seen(len(futures), time.perf_counter() - started)
-        for i, future in enumerate(futures):
-            if future.done():
+        error = done.exception()
+        outcomes = [error] * len(batch) if error else done.result()
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if one.future.done():
                 continue
-            if error := done.exception():
-                future.set_exception(error)
+            if isinstance(outcome, BaseException):
+                one.future.set_exception(outcome)
             else:
-                encoded = done.result()
-                future.set_result(EncodedQuery(encoded.vectors[i], bool(encoded.truncated[i]), _words(encoded, i)))
+                one.future.set_result(outcome)
         self._start()
 
 
-def _words(encoded: Encoded, i: int) -> Words | None:
-    return encoded.words[i] if encoded.words else None
+def _outcome(then: Callable[[EncodedQuery], Any], encoded: EncodedQuery) -> Any:
+    try:
+        return then(encoded)
+    except Exception as error:  # noqa: BLE001 - raised again in the request that it belongs to
+        return error
+
+
+def _nth(encoded: Encoded, i: int) -> EncodedQuery:
+    words = encoded.words[i] if encoded.words else None
+    return EncodedQuery(encoded.vectors[i], bool(encoded.truncated[i]), words)
 
 
 class RememberingEncoder:
@@ -131,16 +159,21 @@ class RememberingEncoder:
     def recipe(self) -> EncoderRecipe:
         return self._inner.recipe
 
-    async def encode(self, query: str, *, remember: bool) -> EncodedQuery:
+    async def encode_then(self, query: str, then: Callable[[EncodedQuery], T], *, remember: bool) -> T:
         if not remember:
-            return await self._inner.encode(query, remember=False)
+            return await self._inner.encode_then(query, then, remember=False)
         name = hmac.digest(self._key, query.encode(), "sha256")
         known = self._known.get(name)
         self._hit(known is not None)
-        if known is None:
-            known = await self._inner.encode(query, remember=True)
-        self._known[name] = known
-        self._known.move_to_end(name)
+        if known is not None:
+            self._known.move_to_end(name)
+            return await asyncio.to_thread(then, known)
+
+        def keep(encoded: EncodedQuery) -> tuple[EncodedQuery, T]:
+            return encoded, then(encoded)
+
+        encoded, result = await self._inner.encode_then(query, keep, remember=True)
+        self._known[name] = encoded
         if len(self._known) > self._size:
             self._known.popitem(last=False)
-        return known
+        return result

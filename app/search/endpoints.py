@@ -91,9 +91,9 @@ async def search(collection: CollectionPath, query: Query, request: Request, cal
     """Find the images that best fit the words, best first."""
     caller.require("search", collection)
     state = state_of(request)
-    answer = await state.service.search(collection, query)
-    state.metrics.searches.labels(answer.matches).inc()
-    return Response(answer.model_dump_json(), media_type="application/json")
+    reply = await state.service.reply(collection, query)
+    state.metrics.searched(reply.frame.matches)
+    return Response(reply.written(), media_type="application/json")
 
 
 @router.post("/search/batch", responses=_PROBLEMS, response_model=BatchAnswers)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from indexer.encoder import Encoder
 from indexer.encoder_files import find_encoder
-from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder
+from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder, itself
 from indexer.searcher import Searcher
 from scenes.catalog.engine import Catalog
 from scenes.errors import Overloaded
@@ -27,6 +27,8 @@ class Watcher(Protocol):
 
     def cache_hit(self, hit: bool) -> None: ...
 
+    def stage_took(self, stage: str, seconds: float) -> None: ...
+
 
 class Unwatched:
     """Counts nothing."""
@@ -35,12 +37,15 @@ class Unwatched:
 
     def cache_hit(self, hit: bool) -> None: ...
 
+    def stage_took(self, stage: str, seconds: float) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """What turns a query into the rows of a collection."""
 
     encoder: QueryEncoder
+    fingerprint: str
     searcher: Searcher
     relevance: Relevance | None = None
 
@@ -58,7 +63,7 @@ class Engines:
         self._catalog = catalog
         self._home = home
         self._load = load
-        self._watcher = watcher or Unwatched()
+        self.watcher = watcher or Unwatched()
         self._opened: dict[str | None, Engine] = {}
         self._batchers: list[MicroBatcher] = []
         self._opening = asyncio.Lock()
@@ -108,14 +113,15 @@ class Engines:
                 fix="let another server answer the collections with other encoders",
             )
         encoder = await asyncio.to_thread(self._load, name)
-        batcher = MicroBatcher(encoder, runners=os.cpu_count() or 1, seen=self._watcher.batch_seen)
+        batcher = MicroBatcher(encoder, runners=os.cpu_count() or 1, seen=self.watcher.batch_seen)
         self._batchers.append(batcher)
-        await batcher.encode(_WARM, remember=False)
+        await batcher.encode_then(_WARM, itself, remember=False)
         searcher = Searcher(self._catalog, encoder.recipe, self._home)
         if self._followers is not None:
             await self._followers.enter_async_context(searcher.following())
         relevance = await asyncio.to_thread(_relevance, name, encoder)
-        return Engine(RememberingEncoder(batcher, hit=self._watcher.cache_hit), searcher, relevance)
+        remembering = RememberingEncoder(batcher, hit=self.watcher.cache_hit)
+        return Engine(remembering, encoder.recipe.fingerprint(), searcher, relevance)
 
 
 def _relevance(name: str | None, encoder: Encoder) -> Relevance | None:

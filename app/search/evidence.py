@@ -1,8 +1,8 @@
 """Evidence: which phrases of a description share words with the query. Shares are left open until they are measured."""
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from scenes.answer import Evidence
 from scenes.description import SceneDescription
@@ -17,15 +17,34 @@ _STOP = frozenset(_STOP_WORDS.split())
 _MOST = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A phrase of a description, ready to be evidence: its content words, and itself as JSON."""
+
+    words: frozenset[str]
+    evidence: Evidence
+    written: bytes
+
+
 def evidence(description: SceneDescription, query: str) -> tuple[Evidence, ...]:
     """The phrases that share the most content words with the query, at most five."""
-    wanted = content_words(query)
-    scored = [(len(wanted & content_words(phrase)), field, phrase) for field, phrase in phrases(description)]
-    ranked = sorted((item for item in scored if item[0]), key=lambda item: -item[0])
-    return tuple(Evidence(field=field, phrase=phrase) for _, field, phrase in ranked[:_MOST])
+    return tuple(phrase.evidence for phrase in chosen(prepared(description), content_words(query)))
 
 
-@lru_cache(maxsize=20_000)
+def prepared(description: SceneDescription) -> tuple[Phrase, ...]:
+    """Every phrase of a description that has content words."""
+    told = [Evidence(field=field, phrase=phrase) for field, phrase in phrases(description)]
+    every = [Phrase(content_words(one.phrase), one, one.model_dump_json().encode()) for one in told]
+    return tuple(phrase for phrase in every if phrase.words)
+
+
+def chosen(phrases: Sequence[Phrase], wanted: frozenset[str]) -> tuple[Phrase, ...]:
+    """The phrases that share the most content words with those wanted, at most five."""
+    shared = [(len(wanted & phrase.words), phrase) for phrase in phrases if not wanted.isdisjoint(phrase.words)]
+    shared.sort(key=lambda one: -one[0])
+    return tuple(phrase for _, phrase in shared[:_MOST])
+
+
 def content_words(text: str) -> frozenset[str]:
     """Lower-case word stems of a text, without words that say nothing alone."""
     words = (word.lower() for word in _WORD.findall(text))

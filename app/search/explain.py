@@ -1,7 +1,5 @@
 """Why is an image where it is in an answer, or why is it not there at all?"""
 
-import asyncio
-
 from pydantic import BaseModel
 
 from app.search.evidence import evidence
@@ -32,8 +30,11 @@ async def explain(state: State, collection_name: str, query: str, image_id: str)
         view = await images.get(session, collection.id, image_id)
     engine = await state.service.engines.of(collection.settings.encoder)
     snapshot = await engine.searcher.snapshot(collection)
-    encoded = await engine.encoder.encode(query, remember=collection.settings.search_log != "off")
-    found = await asyncio.to_thread(snapshot.search, encoded.vector, MAX_K)
+    found = await engine.encoder.encode_then(
+        query,
+        lambda encoded: snapshot.search(encoded.vector, MAX_K),
+        remember=collection.settings.search_log != "off",
+    )
     rows, scores = found.rows.tolist(), found.scores.tolist()
     place = rows.index(view.row) if view.row in rows else None
     shown = scores[:_FIRST]

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+from app.search.shown import Shown
 from scenes.catalog import collections, images
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
-from scenes.catalog.images import ImageView
 
 FRESH = timedelta(milliseconds=250)
 _MOST_COLLECTIONS = 1_000
@@ -63,9 +63,9 @@ class KnownImages:
     def __init__(self, catalog: Catalog, most: int = _MOST_VIEWS) -> None:
         self._catalog = catalog
         self._most = most
-        self._views: dict[int, tuple[int, dict[int, ImageView]]] = {}
+        self._views: dict[int, tuple[int, dict[int, Shown]]] = {}
 
-    async def by_rows(self, collection: CollectionRow, rows: Sequence[int]) -> dict[int, ImageView]:
+    async def by_rows(self, collection: CollectionRow, rows: Sequence[int]) -> dict[int, Shown]:
         """The images of these rows that are still there."""
         known = self._of(collection)
         found = {row: known[row] for row in rows if row in known}
@@ -73,13 +73,14 @@ class KnownImages:
         if missing:
             async with self._catalog.reading() as session:
                 read = await images.by_rows(session, collection.id, missing)
-            if len(known) + len(read) > self._most:
+            shown = {row: Shown.of(view) for row, view in read.items()}
+            if len(known) + len(shown) > self._most:
                 known.clear()
-            known |= read
-            found |= read
+            known |= shown
+            found |= shown
         return found
 
-    def _of(self, collection: CollectionRow) -> dict[int, ImageView]:
+    def _of(self, collection: CollectionRow) -> dict[int, Shown]:
         generation, views = self._views.get(collection.id, (-1, {}))
         if generation < collection.generation:
             views = {}

@@ -1,8 +1,8 @@
 """Stored searches on their way to Postgres: written in batches, beside the answers, in a bounded queue.
 
-A search after a quiet moment is stored before it is answered. Under load answers do not wait: what was answered begins
-to be written within `PAUSE` while Postgres answers, is written at a graceful end, and is kept and tried again while
-Postgres is away; only a process that is killed loses what it answered in the last moments. A full queue refuses
+A search after a `QUIET` moment is stored before it is answered. Under load answers do not wait: what was answered
+begins to be written within `PAUSE` while Postgres answers, is written at a graceful end, and is kept and tried again
+while Postgres is away; only a process that is killed loses what it answered in the last moments. A full queue refuses
 searches: nothing is dropped silently.
 """
 
@@ -19,8 +19,10 @@ from scenes.catalog.engine import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import Overloaded, WordsightError
 
-PAUSE = timedelta(milliseconds=25)
+PAUSE = timedelta(milliseconds=50)
 """Between two batches."""
+QUIET = timedelta(milliseconds=250)
+"""Without a search for so long, the next one is stored before it is answered."""
 MOST_WAITING = 20_000
 _BATCH = 500
 _AGAIN_S = 1.0
@@ -36,7 +38,7 @@ class BatchLog:
         self._waiting: deque[StoredSearch] = deque()
         self._writing = asyncio.Lock()
         self._some = asyncio.Event()
-        self._next = 0.0
+        self._next = self._last = 0.0
 
     @property
     def waiting(self) -> int:
@@ -47,7 +49,9 @@ class BatchLog:
         if len(self._waiting) >= self._most:
             raise Overloaded("search_log_full", "searches can't be stored fast enough", retry_after_s=5.0)
         self._waiting.append(search)
-        if self._writing.locked() or time.monotonic() < self._next:
+        now = time.monotonic()
+        quiet, self._last = now - self._last > QUIET.total_seconds(), now
+        if not quiet or self._writing.locked() or now < self._next:
             self._some.set()
         else:
             await self._flush_or_later()

@@ -1,39 +1,55 @@
 """Search: query to answer. The same service answers the command line, REST and the pages."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from app.search.engines import Engines, Watcher
-from app.search.evidence import evidence
+import numpy as np
+
+from app.search.engines import Engine, Engines, Watcher
+from app.search.evidence import chosen, content_words
 from app.search.known import KnownCollections, KnownImages
+from app.search.reply import Reply
+from app.search.shown import Hit
 from app.search.words import KnownWords
 from app.security import Secret
-from indexer.encoder import Encoder, Vectors
+from indexer.encoder import Encoder
 from indexer.filtered import search_filtered
+from indexer.late_interaction import Packed
 from indexer.microbatch import EncodedQuery
 from indexer.ranking import Ranking
 from indexer.searcher import Found, Snapshot
-from scenes.answer import Answer, Match, Query
+from scenes.answer import Answer, Query
 from scenes.catalog import searches
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
-from scenes.catalog.images import ImageView
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import BadInput
 from scenes.filtering import Filter, parse
-from scenes.recipe import EncoderRecipe
 from scenes.relevance import Relevance
+
+_NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 class SearchLog(Protocol):
     """Keeps stored searches; `put` never waits long."""
 
     async def put(self, search: StoredSearch) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found: images ranked by words as well, or the candidates whose words must be read first."""
+
+    found: Found
+    encoded: EncodedQuery
+    ranked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,40 +67,76 @@ class SearchService:
 
     async def search(self, collection_name: str, query: Query) -> Answer:
         """The answer to one query. Raises `NotFound` (`collection_unknown`), `BadInput`, `EnvironmentMissing`."""
+        return (await self.reply(collection_name, query)).answer()
+
+    async def reply(self, collection_name: str, query: Query) -> Reply:
+        """What one query found. Raises as `search` does."""
         _refuse_unsupported(query)
         asked = None if query.filter is None else parse(query.filter)
         collection = await self.collections.get(collection_name)
         engine = await self.engines.of(collection.settings.encoder)
         snapshot = await engine.searcher.snapshot(collection)
-        encoded = await engine.encoder.encode(query.query, remember=collection.settings.search_log != "off")
-        found, exists = await self._candidates(snapshot, encoded.vector, self.ranking.candidates(query.k), asked)
-        ranked = await self._ranked(collection, engine.encoder.recipe, encoded, found)
-        found = ranked.first(query.k)
-        views = await self.images.by_rows(collection, found.rows.tolist())
-        matches = _matches(found, _chances(ranked, engine.relevance), views, query.query)
-        stored = await self._store(collection, snapshot, query, matches)
-        return _answer(snapshot, matches, encoded, stored).model_copy(update={"exists": exists})
+        look = partial(self._look, collection, engine, snapshot, None if asked else self.ranking.candidates(query.k))
+        remember = collection.settings.search_log != "off"
+        looked = await engine.encoder.encode_then(query.query, look, remember=remember)
+        exists = None
+        if asked is not None:
+            looked, exists = await self._filtered(looked.encoded, snapshot, self.ranking.candidates(query.k), asked)
+        ranked = looked.found if looked.ranked else await self._ranked(collection, engine, looked)
+        hits = await self._hits(collection, engine, ranked, query)
+        stored = await self._store(collection, snapshot, query, hits)
+        return Reply(_frame(snapshot, hits, looked.encoded, stored, exists), hits)
 
-    async def _candidates(
-        self, snapshot: Snapshot, vector: Vectors, k: int, asked: Filter | None
-    ) -> tuple[Found, int | None]:
-        """The k best images, with a filter those that pass, and how many pass, where that was counted."""
-        if asked is None:
-            return await asyncio.to_thread(snapshot.search, vector, k), None
-        filtered = await search_filtered(self.catalog, snapshot, vector, k, asked)
-        return filtered.found, filtered.exists
+    def _look(
+        self, collection: CollectionRow, engine: Engine, snapshot: Snapshot, k: int | None, encoded: EncodedQuery
+    ) -> Looked:
+        """The k best images, ranked where all their words are at hand; nothing at all where k is None. No I/O."""
+        if k is None:
+            return Looked(_NOTHING, encoded, ranked=False)
+        started = time.perf_counter()
+        found = snapshot.search(encoded.vector, k)
+        self.engines.watcher.stage_took("index", time.perf_counter() - started)
+        rows = found.rows.tolist()
+        words = {} if encoded.words is None else self.words.at_hand(collection, engine.fingerprint, rows)
+        if encoded.words is not None and len(words) < len(rows):
+            return Looked(found, encoded, ranked=False)
+        return Looked(self._rank(found, encoded, words), encoded, ranked=True)
 
-    async def _ranked(
-        self, collection: CollectionRow, encoder: EncoderRecipe, query: EncodedQuery, found: Found
-    ) -> Found:
+    async def _filtered(
+        self, encoded: EncodedQuery, snapshot: Snapshot, k: int, asked: Filter
+    ) -> tuple[Looked, int | None]:
+        """The k best images that pass, and how many pass, where that was counted."""
+        filtered = await search_filtered(self.catalog, snapshot, encoded.vector, k, asked)
+        return Looked(filtered.found, encoded, ranked=False), filtered.exists
+
+    async def _ranked(self, collection: CollectionRow, engine: Engine, looked: Looked) -> Found:
         """Candidates ranked by their words as well."""
-        if query.words is None:
-            return found
-        words = await self.words.by_rows(collection, encoder, found.rows.tolist())
-        return await asyncio.to_thread(self.ranking.ranked, found, query.words, words)
+        if looked.encoded.words is None:
+            return looked.found
+        words = await self.words.by_rows(collection, engine.encoder.recipe, looked.found.rows.tolist())
+        return await asyncio.to_thread(self._rank, looked.found, looked.encoded, words)
+
+    def _rank(self, found: Found, encoded: EncodedQuery, words: Mapping[int, Packed]) -> Found:
+        started = time.perf_counter()
+        ranked = self.ranking.ranked(found, encoded.words, words)
+        self.engines.watcher.stage_took("rank", time.perf_counter() - started)
+        return ranked
+
+    async def _hits(self, collection: CollectionRow, engine: Engine, ranked: Found, query: Query) -> tuple[Hit, ...]:
+        found = ranked.first(query.k)
+        rows = found.rows.tolist()
+        images = await self.images.by_rows(collection, rows)
+        wanted = content_words(query.query)
+        chances = _chances(ranked, engine.relevance)
+        there = zip(rows, found.scores.tolist(), chances, strict=False)
+        return tuple(
+            Hit(images[row], score, chance, chosen(images[row].phrases, wanted))
+            for row, score, chance in there
+            if row in images
+        )
 
     async def _store(
-        self, collection: CollectionRow, snapshot: Snapshot, query: Query, matches: Sequence[Match]
+        self, collection: CollectionRow, snapshot: Snapshot, query: Query, hits: Sequence[Hit]
     ) -> uuid.UUID | None:
         policy = collection.settings.search_log
         if policy == "off":
@@ -97,7 +149,7 @@ class SearchService:
             query_text=query.query if policy == "full" else None,
             query_hash=self.secret.digest("query", query.query) if policy == "keyed-hash" else None,
             k=query.k,
-            results=tuple((match.image_id, match.score) for match in matches),
+            results=tuple((hit.shown.view.image_id, hit.score) for hit in hits),
             created_at=now,
             expires_at=now + collection.settings.search_log_expiry,
         )
@@ -140,37 +192,16 @@ def _chances(ranked: Found, relevance: Relevance | None) -> Sequence[float | Non
     """P(relevant) of the ranked images, None each where the encoder is not calibrated."""
     if relevance is None:
         return [None] * len(ranked.rows)
-    return relevance.probabilities(ranked.scores.tolist())
+    return [round(chance, 4) for chance in relevance.probabilities(ranked.scores.tolist())]
 
 
-def _matches(
-    found: Found, chances: Sequence[float | None], views: Mapping[int, ImageView], query: str
-) -> tuple[Match, ...]:
-    ranked = zip(found.rows.tolist(), found.scores.tolist(), chances, strict=False)
-    return tuple(_match(views[row], score, chance, query) for row, score, chance in ranked if row in views)
-
-
-def _match(view: ImageView, score: float, chance: float | None, query: str) -> Match:
-    return Match(
-        image_id=view.image_id,
-        external_id=view.external_id,
-        uri=view.uris[0] if view.uris else None,
-        score=score,
-        probability=None if chance is None else round(chance, 4),
-        description=view.description,
-        metadata=view.metadata,
-        source=view.source,
-        recipe=view.recipe,
-        evidence=evidence(view.description, query),
-    )
-
-
-def _answer(
-    snapshot: Snapshot, matches: tuple[Match, ...], encoded: EncodedQuery, search_id: uuid.UUID | None
+def _frame(
+    snapshot: Snapshot, hits: Sequence[Hit], encoded: EncodedQuery, search_id: uuid.UUID | None, exists: int | None
 ) -> Answer:
     return Answer(
-        results=matches,
-        matches="some" if matches else "none",
+        results=(),
+        matches="some" if hits else "none",
+        exists=exists,
         query_truncated=encoded.truncated,
         release=str(snapshot.release.id) if snapshot.release else None,
         search_id=search_id,

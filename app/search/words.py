@@ -10,36 +10,43 @@ from scenes.catalog.engine import Catalog
 from scenes.recipe import EncoderRecipe
 
 _MOST_BYTES = 256 * 1024 * 1024
+_Name = tuple[int, int, str, int]
+"""Collection, generation, encoder and row."""
 
 
 class KnownWords:
-    """Reads word vectors by row and keeps the newest used, up to `most_bytes`, until their collection changes."""
+    """Reads word vectors by row and keeps the newest read, up to `most_bytes`, until their collection changes."""
 
     def __init__(self, catalog: Catalog, most_bytes: int = _MOST_BYTES) -> None:
         self._catalog = catalog
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._known: OrderedDict[tuple[int, int, str, int], Packed] = OrderedDict()
+        self._known: OrderedDict[_Name, Packed] = OrderedDict()
+
+    def at_hand(self, collection: CollectionRow, encoder: str, rows: Sequence[int]) -> dict[int, Packed]:
+        """int8 (t, word_dim) for those of these rows that are kept, nothing read. Safe in any thread.
+
+        `encoder` is the fingerprint of the recipe.
+        """
+        kept = ((row, self._known.get((collection.id, collection.generation, encoder, row))) for row in rows)
+        return {row: words for row, words in kept if words is not None}
 
     async def by_rows(
         self, collection: CollectionRow, encoder: EncoderRecipe, rows: Sequence[int]
     ) -> dict[int, Packed]:
         """int8 (t, word_dim) for each of these rows that is still there."""
         fingerprint = encoder.fingerprint()
-        names = {row: (collection.id, collection.generation, fingerprint, row) for row in rows}
-        found = {row: self._known[name] for row, name in names.items() if name in self._known}
-        for row in found:
-            self._known.move_to_end(names[row])
+        found = self.at_hand(collection, fingerprint, rows)
         missing = [row for row in rows if row not in found]
         if missing:
             async with self._catalog.reading() as session:
                 read = await embeddings.words(session, collection.id, encoder, missing)
             for row, words in read.items():
-                self._keep(names[row], words)
+                self._keep((collection.id, collection.generation, fingerprint, row), words)
             found |= read
         return found
 
-    def _keep(self, name: tuple[int, int, str, int], words: Packed) -> None:
+    def _keep(self, name: _Name, words: Packed) -> None:
         if name not in self._known:
             self._known[name] = words
             self._bytes += words.nbytes

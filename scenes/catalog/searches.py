@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Text, column, delete, func, insert, select
+from sqlalchemy.types import TypeEngine
 
+from scenes.catalog.bulk import given
 from scenes.catalog.engine import ReadSession, WriteSession
-from scenes.catalog.tables import searches
+from scenes.catalog.tables import collections, searches
 from scenes.errors import NotFound
 
 
@@ -28,8 +31,14 @@ class StoredSearch:
 
 
 async def store(session: WriteSession, rows: Sequence[StoredSearch]) -> None:
-    if rows:
-        await session.execute(insert(searches), [_values(row) for row in rows])
+    """Keep searches, however many, in one statement with one parameter; those of a deleted collection are left out."""
+    if not rows:
+        return
+    sent = given([_values(row) for row in rows], *(column(name, _sent_as(name)) for name in StoredSearch.__slots__))
+    kept = [func.decode(one, "hex") if one.name == "query_hash" else one for one in sent.c]
+    there = select(*kept).join(collections, collections.c.id == sent.c.collection_id)
+    locked = there.with_for_update(read=True, key_share=True, of=collections)
+    await session.execute(insert(searches).from_select(list(StoredSearch.__slots__), locked))
 
 
 async def get(session: ReadSession, search_id: UUID) -> StoredSearch:
@@ -47,6 +56,21 @@ async def purge_expired(session: WriteSession) -> int:
     return (await session.execute(delete(searches).where(searches.c.expires_at <= func.now()))).rowcount
 
 
+def _sent_as(name: str) -> TypeEngine[Any]:
+    """The type of a column on its way through JSON, which has no bytes."""
+    sent: TypeEngine[Any] = Text() if name == "query_hash" else searches.c[name].type
+    return sent
+
+
 def _values(row: StoredSearch) -> dict[str, object]:
-    values = {name: getattr(row, name) for name in StoredSearch.__slots__}
-    return values | {"results": [{"image_id": image_id, "score": score} for image_id, score in row.results]}
+    return {
+        "id": str(row.id),
+        "collection_id": row.collection_id,
+        "release": str(row.release) if row.release else None,
+        "query_text": row.query_text,
+        "query_hash": row.query_hash.hex() if row.query_hash else None,
+        "k": row.k,
+        "results": [{"image_id": image_id, "score": score} for image_id, score in row.results],
+        "created_at": row.created_at.isoformat(),
+        "expires_at": row.expires_at.isoformat(),
+    }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.encoder import Encoded
-from indexer.microbatch import MAX_BATCH, MicroBatcher, RememberingEncoder
+from indexer.microbatch import MAX_BATCH, MicroBatcher, RememberingEncoder, itself
 from scenes.errors import Overloaded
 from tests.indexer.letters import BagOfLetters
 
@@ -30,7 +30,9 @@ class Held(BagOfLetters):
 
 
 async def start(batcher: MicroBatcher, texts: Sequence[str]) -> "list[asyncio.Task[object]]":
-    tasks: list[asyncio.Task[object]] = [asyncio.create_task(batcher.encode(t, remember=False)) for t in texts]
+    tasks: list[asyncio.Task[object]] = [
+        asyncio.create_task(batcher.encode_then(t, itself, remember=False)) for t in texts
+    ]
     await asyncio.sleep(0.05)
     return tasks
 
@@ -53,7 +55,7 @@ async def test_a_full_queue_refuses_and_a_cancelled_request_takes_no_place_in_a_
     batcher = MicroBatcher(encoder, runners=1, waiting=2)
     tasks = await start(batcher, ["a", "b", "c"])
     with pytest.raises(Overloaded):
-        await batcher.encode("d", remember=False)
+        await batcher.encode_then("d", itself, remember=False)
     tasks[1].cancel()
     encoder.go.set()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -78,9 +80,25 @@ async def test_vectors_are_remembered_only_where_allowed() -> None:
     batcher = MicroBatcher(encoder, runners=1)
     remembering = RememberingEncoder(batcher, size=2, hit=hits.append)
     for query in ("a", "a", "b", "c", "a"):
-        await remembering.encode(query, remember=True)
+        await remembering.encode_then(query, itself, remember=True)
     assert hits == [False, True, False, False, False]
-    await remembering.encode("a", remember=False)
+    await remembering.encode_then("a", itself, remember=False)
     batcher.close()
     assert len(encoder.batches) == 5
     assert {len(name) for name in remembering._known} == {32}
+
+
+async def test_what_is_done_with_a_vector_fails_alone() -> None:
+    encoder = Held()
+    encoder.go.set()
+    remembering = RememberingEncoder(MicroBatcher(encoder, runners=1))
+    asked = [remembering.encode_then("a", fail, remember=True), remembering.encode_then("b", itself, remember=True)]
+    failed, fine = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(failed, KeyError)
+    assert not isinstance(fine, BaseException)
+    with pytest.raises(KeyError):
+        await remembering.encode_then("b", fail, remember=True)
+
+
+def fail(_encoded: object) -> None:
+    raise KeyError("mine")

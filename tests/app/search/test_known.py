@@ -26,8 +26,8 @@ async def test_metadata_and_addresses_are_never_stale(catalog: Catalog) -> None:
     known, views = KnownCollections(catalog, fresh=timedelta(0)), KnownImages(catalog)
 
     async def shown() -> ImageView:
-        (view,) = (await views.by_rows(await known.get("c"), [1])).values()
-        return view
+        (shown,) = (await views.by_rows(await known.get("c"), [1])).values()
+        return shown.view
 
     async with catalog.writing() as session:
         row = await collections.create(session, Collection(name="c"))

@@ -1,0 +1,63 @@
+"""The short way to a search: from the request's bytes to the answer's, past routing and response models.
+
+It takes what is plainly a search with an API key: same checks, same service, same answer. All else – a malformed body,
+a session cookie, another path – goes the long way, which also tells what is wrong with it.
+"""
+
+import re
+from http import HTTPStatus
+from types import SimpleNamespace
+
+from fastapi.responses import Response
+from pydantic import ValidationError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import problems
+from app.access import key_caller
+from app.bodies import again, whole
+from app.search.endpoints import router
+from app.state import State
+from scenes.answer import Query
+from scenes.errors import WordsightError
+
+ROUTE = f"{router.prefix}/search"
+_PATH = re.compile(r"/v1/collections/([a-z0-9][a-z0-9_-]{0,62})/search")
+_BEARER = "Bearer "
+_JSON = "application/json"
+
+
+class QuickSearch:
+    """Answers searches, and passes everything else on; plain ASGI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._route = SimpleNamespace(path=ROUTE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        named = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        headers = Headers(scope=scope) if named else None
+        key = headers.get("authorization", "") if headers else ""
+        if named is None or headers is None or not key.startswith(_BEARER) or headers.get("content-type") != _JSON:
+            await self._app(scope, receive, send)
+            return
+        body = await whole(receive)
+        try:
+            query = Query.model_validate_json(body)
+        except ValidationError:
+            await self._app(scope, again(body), send)
+            return
+        scope["route"] = self._route
+        answer = await _answer(scope["app"].state.wordsight, key.removeprefix(_BEARER), named[1], query)
+        await answer(scope, receive, send)
+
+
+async def _answer(state: State, key: str, collection: str, query: Query) -> Response:
+    try:
+        caller = await key_caller(state, key)
+        caller.require("search", collection)
+        reply = await state.service.reply(collection, query)
+    except WordsightError as error:
+        return problems.answered(error)
+    state.metrics.searched(reply.frame.matches)
+    return Response(reply.written(), HTTPStatus.OK, media_type=_JSON)
