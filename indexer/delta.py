@@ -61,6 +61,8 @@ class Delta:
     def search(self, query: Vectors, k: int, allowed: NDArray[np.int64] | None = None) -> Hits:
         """The k best vectors for float32 (dim,); ids are row × views + view; `allowed` are sorted rows."""
         n = len(self._alive)
+        if not n:
+            return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
         alive = self._alive if allowed is None else self._alive & np.isin(self._buffer.rows[:n], allowed)
         flat = self._buffer.vectors[:n].reshape(-1, self.dimensions)
         rough = flat @ query

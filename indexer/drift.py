@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from indexer.exact_index import ExactIndex
 from indexer.faiss_index import FaissIndex
-from indexer.measuring import measured
-from indexer.release import open_release, releases_folder
+from indexer.likely_queries import kept
+from indexer.release import open_release, promised_recall, releases_folder
 from indexer.tuning import PROMISED_RECALL
 from scenes.artifact import MANIFEST
 from scenes.catalog import collections, embeddings, releases
@@ -102,7 +102,10 @@ async def verify(catalog: Catalog, collection: CollectionRow, encoder: EncoderRe
             found += await _previous(session, row, home) + _strays(row, home)
             seen = await _compared(session, row, release, index, encoder)
             seen.add("unembedded", await embeddings.unembedded(session, row.id, encoder.fingerprint()))
-    recall = await asyncio.to_thread(measured, index, index.store) if index is not None else None
+    recall = None
+    if index is not None and release is not None:
+        asked = kept(releases_folder(home) / release.folder, index.dimensions)
+        recall = await asyncio.to_thread(promised_recall, index, index.store, asked)
     if recall is not None and recall < PROMISED_RECALL:
         found.append(Drift("recall_below_promise", 1, f"recall@10 is {recall:.4f}, promised is {PROMISED_RECALL}"))
     found += [_told(kind, rows) for kind, rows in seen.wrong.items() if rows]

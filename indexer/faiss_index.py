@@ -5,6 +5,7 @@ and a filter is a bitmap. Its files are memory-mapped: processes share them, and
 """
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
-from indexer.scoring import ROUNDING, best, exact_scores
+from indexer.scoring import ROUNDING, best, exact_scores, ranked
 from indexer.vector_index import Hits, Ids
 from indexer.vector_store import VectorStore
 from scenes.errors import Corrupt
@@ -29,6 +30,8 @@ _CONSTRUCTION = 160
 _CHUNK = 65_536
 _TRAINED = 50_000
 _TRAINED_PER_LIST = 50
+_MORE = 8
+"""So many candidates more than neighbours are scored exactly, at least."""
 _EXACT_SCAN = 50_000
 """So many allowed vectors or fewer are all scored exactly."""
 TUNED_FOR = (10, 100, 1_000)
@@ -38,10 +41,10 @@ TUNED_FOR = (10, 100, 1_000)
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is looked at for 10, 100 and 1,000 neighbours: lists that are read, or candidates that a walk through
-    the graph keeps; `refine` times as many candidates as neighbours are scored exactly."""
+    the graph keeps; `refine` times as many candidates as neighbours, and a few more, are scored exactly."""
 
     reach: tuple[int, int, int]
-    refine: int
+    refine: float
 
     def reach_for(self, k: int) -> int:
         return next((n for most, n in zip(TUNED_FOR, self.reach, strict=True) if k <= most), self.reach[-1])
@@ -86,6 +89,10 @@ class FaissIndex:
     @property
     def dimensions(self) -> int:
         return int(self._index.d)
+
+    @property
+    def effort(self) -> Effort:
+        return self._effort
 
     @property
     def most(self) -> int:
@@ -145,9 +152,10 @@ class FaissIndex:
         return cls(index, store, recipe.kind, effort, folder / _FILE)
 
     def _nearest(self, query: Vectors, k: int, places: NDArray[np.intp] | None) -> Hits:
-        """Ask for more and reach further until k are found and no equal one can have been cut off."""
+        """Ask for more and reach further until k are found and no equal one can have been cut off: none is where the
+        last candidate is worse, by rough score, than each that is kept."""
         there = self.count if places is None else len(places)
-        wanted = min(max(k * self._effort.refine, k + 16), there)
+        wanted = min(max(math.ceil(k * self._effort.refine), k + _MORE), there)
         reach = min(self._effort.reach_for(k) * max(1, self.count // max(there, 1)), self.most)
         while wanted:
             rough, found = self._candidates(query, wanted, reach, places)
@@ -156,9 +164,10 @@ class FaissIndex:
                     return self._all(query, k, places)
                 reach = min(4 * reach, self.most)
                 continue
-            hits = best(self.store.ids[found], exact_scores(self.store.read(found), query), k)
-            if len(found) < wanted or wanted == there or not _is_cut_in_ties(rough, found, self.store, hits):
-                return hits
+            ids, scores = self.store.ids[found], exact_scores(self.store.read(found), query)
+            kept = ranked(ids, scores)[:k]
+            if len(found) < wanted or wanted == there or rough[-1] < rough[kept].min() - ROUNDING:
+                return Hits(ids[kept], scores[kept])
             wanted = min(2 * wanted, there)
         return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -201,9 +210,3 @@ def _bitmap(places: NDArray[np.intp], count: int) -> NDArray[np.uint8]:
     bits = np.zeros(count, np.uint8)
     bits[places] = 1
     return np.packbits(bits, bitorder="little")
-
-
-def _is_cut_in_ties(rough: NDArray[np.float32], found: NDArray[np.int64], store: VectorStore, hits: Hits) -> bool:
-    """Was a candidate as good, by rough score, as the last one kept perhaps not told?"""
-    kept = rough[np.isin(store.ids[found], hits.ids)]
-    return bool(len(kept)) and bool(rough[-1] >= kept.min() - ROUNDING)

@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from indexer.encoder import Vectors
 from indexer.scoring import ROUNDING, best, contenders, exact_scores
-from indexer.vector_index import Hits, VectorIndex
+from indexer.vector_index import Hits, Ids, VectorIndex
 from indexer.vector_store import VectorStore
 
-_BLOCK = 65_536
 _SAMPLE = 200
 _SEED = 20_260_101
 _LIKENESS = 0.6
@@ -20,15 +19,21 @@ _LIKENESS = 0.6
 def truth(store: VectorStore, queries: Vectors, k: int) -> list[Hits]:
     """The k best of all vectors for each query, float32 (n, dim), computed block by block."""
     kept = [Hits(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
-    for start in range(0, len(store.ids), _BLOCK):
-        ids, block = store.ids[start : start + _BLOCK], np.asarray(store.vectors[start : start + _BLOCK])
+    for ids, block in store.blocks():
         rough = queries @ block.T
         for i, query in enumerate(queries):
-            places = contenders(rough[i], k)
-            scores = exact_scores(block[places], query)
-            old = kept[i]
-            kept[i] = best(np.concatenate([old.ids, ids[places]]), np.concatenate([old.scores, scores]), k)
+            kept[i] = _bettered(kept[i], ids, block, rough[i], query, k)
     return kept
+
+
+def _bettered(known: Hits, ids: Ids, block: Vectors, rough: NDArray[np.float32], query: Vectors, k: int) -> Hits:
+    """The k best so far and of a block whose inexact scores are `rough`."""
+    full = len(known.ids) == k
+    places = np.flatnonzero(rough >= known.scores[-1] - 2 * ROUNDING) if full else contenders(rough, k)
+    if not len(places):
+        return known
+    scores = exact_scores(block[places], query)
+    return best(np.concatenate([known.ids, ids[places]]), np.concatenate([known.scores, scores]), k)
 
 
 def recall(index: VectorIndex, queries: Vectors, true: Sequence[Hits], k: int) -> float | None:
@@ -49,10 +54,14 @@ def finding_itself(index: VectorIndex, vectors: Vectors) -> float:
     return float(np.mean(np.array(found) >= np.sum(vectors * vectors, axis=1) - ROUNDING))
 
 
-def measured(index: VectorIndex, store: VectorStore) -> float | None:
-    """Recall@10 for stand-in queries, None of an empty index."""
-    queries = stand_ins(sample(store, _SAMPLE, _SEED), _SEED)
+def measured(index: VectorIndex, store: VectorStore, queries: Vectors) -> float | None:
+    """Recall@10 for these queries, None of an empty index."""
     return recall(index, queries, truth(store, queries, 10), 10)
+
+
+def made_up(store: VectorStore) -> Vectors:
+    """Queries to tune and to measure with where nothing better is known, float32 (n, dim)."""
+    return stand_ins(sample(store, 2 * _SAMPLE, _SEED), _SEED)
 
 
 def sample(store: VectorStore, n: int, seed: int) -> Vectors:

@@ -1,10 +1,12 @@
 """Bring a collection's index up to date: embed what is missing, build a release where the delta has grown."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from indexer.embedding import Tick, embed_missing
 from indexer.encoder import Encoder
+from indexer.likely_queries import likely
 from indexer.release import build
 from scenes.catalog import collections, embeddings, releases
 from scenes.catalog.engine import Catalog
@@ -41,5 +43,6 @@ async def refresh(
         since = release.generation if fit and release else 0
         stale = await embeddings.count_since(session, collection.id, since)
     if always or not fit or release is None or stale > DELTA_SHARE * release.rows:
-        release = await build(catalog, collection, encoder.recipe, home)
+        queries = partial(likely, catalog, collection.id, encoder)
+        release = await build(catalog, collection, encoder.recipe, home, queries=queries)
     return Refreshed(embedded, release)

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from indexer import likely_queries
+from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
 from indexer.faiss_index import FaissIndex
 from indexer.gathering import Gathered, gather
-from indexer.measuring import finding_itself, measured, sample
+from indexer.likely_queries import LikelyQueries
+from indexer.measuring import finding_itself, made_up, measured, sample
 from indexer.tuning import PROMISED_RECALL, make, plan
 from indexer.vector_store import VectorStore
 from scenes.artifact import MANIFEST, Manifest, file_sha256, verify_folder, write_folder
@@ -29,28 +32,41 @@ _SEED = 20_260_103
 
 
 async def build(
-    catalog: Catalog, collection: CollectionRow, encoder: EncoderRecipe, home: Path, kind: IndexRecipe | None = None
+    catalog: Catalog,
+    collection: CollectionRow,
+    encoder: EncoderRecipe,
+    home: Path,
+    kind: IndexRecipe | None = None,
+    queries: LikelyQueries | None = None,
 ) -> Release:
     """Build, verify and flip a release of all vectors that the collection has under an encoder recipe.
 
-    The kind of index is chosen by their number, unless given. Raises `Corrupt` (`release_unfit`) where the index does
-    not hold what it promises, `EnvironmentMissing` (`release_unwritable`) where the disk is full or closed; the
-    active release stays then.
+    The kind of index is chosen by their number, unless given; one that is tuned is tuned with `queries`. Raises
+    `Corrupt` (`release_unfit`) where the index does not hold what it promises, `EnvironmentMissing`
+    (`release_unwritable`) where the disk is full or closed; the active release stays then.
     """
     async with catalog.writing() as turn:
         await collections.hold_for_build(turn, collection.id)
         with _told_plainly(home):
-            return await _build(catalog, collection, encoder, home, kind)
+            return await _build(catalog, collection, encoder, home, kind, queries)
 
 
 async def _build(
-    catalog: Catalog, collection: CollectionRow, encoder: EncoderRecipe, home: Path, kind: IndexRecipe | None
+    catalog: Catalog,
+    collection: CollectionRow,
+    encoder: EncoderRecipe,
+    home: Path,
+    kind: IndexRecipe | None,
+    queries: LikelyQueries | None,
 ) -> Release:
     release_id = uuid.uuid4()
     folder = releases_folder(home) / str(collection.id) / str(release_id)
     with _beside(folder) as gathering:
         gathered = await gather(catalog, collection.id, encoder, gathering)
-        recipe, manifest = await asyncio.to_thread(_write, folder, gathering, gathered, encoder, kind)
+        recipe = kind or plan(gathered.rows * encoder.views)
+        if recipe.kind != "exact" and queries is not None:
+            likely_queries.save(await queries(), gathering)
+        recipe, manifest = await asyncio.to_thread(_write, folder, gathering, gathered, encoder, recipe)
     release = Release(
         id=release_id,
         collection_id=collection.id,
@@ -102,29 +118,33 @@ def releases_folder(home: Path) -> Path:
 
 
 def _write(
-    folder: Path, gathering: Path, gathered: Gathered, encoder: EncoderRecipe, kind: IndexRecipe | None
+    folder: Path, gathering: Path, gathered: Gathered, encoder: EncoderRecipe, recipe: IndexRecipe
 ) -> tuple[IndexRecipe, Manifest]:
     facts: dict[str, Any] = {}
-    recipe = kind or plan(gathered.rows * encoder.views)
 
     def fill(beside: Path) -> None:
         nonlocal recipe
         for file in gathering.iterdir():
             file.rename(beside / file.name)
         store = VectorStore.open(beside)
-        index = make(store, recipe)
+        queries = likely_queries.kept(beside, encoder.dimensions)
+        index = make(store, recipe, queries)
         recipe = index.recipe
         index.save_lists(beside)
-        facts.update(_verified(index, store, gathered, encoder) | {"index": recipe.model_dump()})
+        facts.update(_verified(index, store, queries, gathered, encoder) | {"index": recipe.model_dump()})
 
     manifest = write_folder(folder, KIND, facts, fill)
     return recipe, manifest
 
 
 def _verified(
-    index: ExactIndex | FaissIndex, store: VectorStore, gathered: Gathered, encoder: EncoderRecipe
+    index: ExactIndex | FaissIndex,
+    store: VectorStore,
+    queries: Vectors | None,
+    gathered: Gathered,
+    encoder: EncoderRecipe,
 ) -> dict[str, Any]:
-    found = measured(index, store)
+    found = promised_recall(index, store, queries)
     itself = finding_itself(index, sample(store, _SAMPLE, _SEED))
     fits = index.count == gathered.rows * encoder.views and index.dimensions == encoder.dimensions
     if not fits or itself < PROMISED_RECALL or (found is not None and found < PROMISED_RECALL):
@@ -139,6 +159,12 @@ def _verified(
         "recall_at_10": found,
         "self_retrieval": itself,
     }
+
+
+def promised_recall(index: ExactIndex | FaissIndex, store: VectorStore, queries: Vectors | None) -> float | None:
+    """Recall@10 for the half of a release's queries that it was not tuned with, None of an empty index."""
+    asked = made_up(store) if queries is None or not len(queries) else queries
+    return measured(index, store, asked[1::2])
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Mend what `verify` finds: Postgres is the truth, so whatever differs from it is made again."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from indexer.drift import REBUILT, Drift, Report, verify
 from indexer.embedding import Tick, embed_missing
 from indexer.encoder import Encoder
+from indexer.likely_queries import likely
 from indexer.release import build, prune
 from scenes.catalog import collections, embeddings, releases
 from scenes.catalog.collections import CollectionRow
@@ -41,7 +43,8 @@ async def repair(
     if kinds & {"invalid", "unembedded"}:
         await embed_missing(catalog, collection.id, encoder, tick)
     if kinds & REBUILT or "invalid" in kinds:
-        await build(catalog, collection, encoder.recipe, home)
+        queries = partial(likely, catalog, collection.id, encoder)
+        await build(catalog, collection, encoder.recipe, home, queries=queries)
     await _drop_bad_previous(catalog, collection, encoder, home)
     async with catalog.writing() as turn:
         await collections.hold_for_build(turn, collection.id)

@@ -36,5 +36,10 @@ def contenders(rough: NDArray[np.float32], k: int) -> NDArray[np.intp]:
 
 def best(ids: Ids, scores: NDArray[np.float32], k: int) -> Hits:
     """The k best, equal scores by ascending id."""
-    order = np.lexsort((ids, -scores))[:k]
+    order = ranked(ids, scores)[:k]
     return Hits(ids[order], scores[order])
+
+
+def ranked(ids: Ids, scores: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The order of the best: by falling score, equal ones by ascending id."""
+    return np.lexsort((ids, -scores))

@@ -57,6 +57,8 @@ class Snapshot:
         """The k best images for one query, float32 (dim,); with `allowed` (sorted rows) only among those."""
         fresh = _by_image(self.delta.search(query, k * self.views, allowed), self.views)
         settled = self._settled(query, k, allowed)
+        if not len(fresh.rows):
+            return settled
         rows = np.concatenate([fresh.rows, settled.rows])
         scores = np.concatenate([fresh.scores, settled.scores])
         order = np.lexsort((rows, -scores))[:k]
@@ -85,7 +87,7 @@ class Snapshot:
         while True:
             hits = self.index.search(query[None, :], wanted, ids)[0]
             images = _by_image(hits, self.views)
-            shown = ~np.isin(images.rows, self.hidden)
+            shown = ~np.isin(images.rows, self.hidden) if len(self.hidden) else np.ones(len(images.rows), np.bool_)
             if int(np.sum(shown)) >= k or len(hits.ids) < wanted:
                 return Found(images.rows[shown][:k], images.scores[shown][:k])
             wanted *= 2
@@ -99,6 +101,8 @@ def vector_ids(rows: Rows, views: int) -> Ids:
 
 def _by_image(hits: Hits, views: int) -> Found:
     """Each image once, at its best vector; hits come best first."""
+    if views == 1:
+        return Found(hits.ids, hits.scores)
     rows = hits.ids // views
     first = np.sort(np.unique(rows, return_index=True)[1])
     return Found(rows[first], hits.scores[first])

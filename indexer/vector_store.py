@@ -3,6 +3,7 @@
 import json
 import os
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ IDS = "ids.i64"
 VECTORS = "vectors.f32"
 SHAPE = "vectors.json"
 _FEW = 2_000
+_BLOCK = 8_192
 
 
 class VectorStore:
@@ -57,12 +59,27 @@ class VectorStore:
         """
         if self._file is None or len(places) > _FEW:
             return np.asarray(self.vectors[places])
-        rows = np.empty((len(places), self.dimensions), np.dtype("<f4"))
-        size = rows.itemsize * self.dimensions
-        for i, place in enumerate(places.tolist()):
-            if os.preadv(self._file, [rows[i].data], place * size) != size:
-                raise Corrupt("index_unreadable", f"{VECTORS} was cut while it was open", fix="index repair")
-        return rows
+        file, size = self._file, np.dtype("<f4").itemsize * self.dimensions
+        read = b"".join([os.pread(file, size, place * size) for place in places.tolist()])
+        if len(read) != size * len(places):
+            raise _cut()
+        return np.frombuffer(read, np.dtype("<f4")).reshape(len(places), self.dimensions)
+
+    def blocks(self, size: int = _BLOCK) -> Iterator[tuple[Ids, Vectors]]:
+        """All ids and vectors, so many at a time, read into one buffer: a block is good until the next is asked for.
+
+        So looking at everything takes no more memory than a block. Raises `Corrupt` (`index_unreadable`).
+        """
+        buffer = np.empty((min(size, len(self.ids)), self.dimensions), np.dtype("<f4"))
+        for start in range(0, len(self.ids), size):
+            ids = self.ids[start : start + size]
+            if self._file is None:
+                yield ids, self.vectors[start : start + size]
+            else:
+                block = buffer[: len(ids)]
+                if os.preadv(self._file, [block.data], start * self.dimensions * block.itemsize) != block.nbytes:
+                    raise _cut()
+                yield ids, block
 
     def take(self, ids: Ids) -> Vectors:
         """The vectors of these ids, float32 (n, dim); a row of NaN for one that is not there."""
@@ -93,6 +110,10 @@ class VectorStore:
 def write_shape(folder: Path, count: int, dimensions: int) -> None:
     """Say how many vectors of how many numbers the files of a folder hold."""
     (folder / SHAPE).write_text(json.dumps({"count": count, "dimensions": dimensions}))
+
+
+def _cut() -> Corrupt:
+    return Corrupt("index_unreadable", f"{VECTORS} was cut while it was open", fix="index repair")
 
 
 def _mapped(path: Path, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:

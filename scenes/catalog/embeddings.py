@@ -61,6 +61,13 @@ async def missing(
     return [(row.id, SceneDescription.model_validate(row.body)) for row in rows]
 
 
+async def some(session: ReadSession, collection_id: int, limit: int) -> list[SceneDescription]:
+    """So many current descriptions, spread over the collection, always the same ones while it stays as it is."""
+    found = select(descriptions.c.body).join(images, images.c.description_id == descriptions.c.id)
+    mixed = found.where(images.c.collection_id == collection_id).order_by(func.hashint8(images.c.id), images.c.id)
+    return [SceneDescription.model_validate(body) for (body,) in await session.execute(mixed.limit(limit))]
+
+
 async def count_missing(session: ReadSession, collection_id: int, encoder: str) -> int:
     counted = _missing(collection_id, encoder).with_only_columns(func.count())
     total: int = (await session.execute(counted)).scalar_one()

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer import tuning
 from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
 from indexer.faiss_index import Effort, FaissIndex
 from indexer.measuring import measured, recall, sample, stand_ins, truth
 from indexer.scoring import exact_scores
-from indexer.tuning import PROMISED_RECALL, tuned, tuned_to_promise
+from indexer.tuning import PROMISED_RECALL, held, tuned
 from indexer.vector_index import Ids, VectorIndex
 from indexer.vector_store import VectorStore
 from scenes.errors import Corrupt
@@ -118,7 +117,8 @@ def test_reading_few_lists_still_gives_as_many_as_were_asked_for() -> None:
 def test_the_tuner_reaches_what_it_is_asked_for_with_less_than_everything(kind: str, size: int) -> None:
     vectors, ids = data(4_000, 16)
     store = VectorStore.of(vectors, ids)
-    index = tuned_to_promise(FaissIndex.build(store, kind, size), store)
+    built = FaissIndex.build(store, kind, size)
+    index = held(tuned(built, store, stand_ins(sample(store, 60, 7), 7)), store, stand_ins(sample(store, 60, 6), 6))
     queries = stand_ins(sample(store, 100, 8), 8)
     right = truth(store, queries, 100)
     assert right[0].ids.tolist() == ExactIndex(store).search(queries[:1], 100)[0].ids.tolist()
@@ -130,15 +130,14 @@ def test_the_tuner_reaches_what_it_is_asked_for_with_less_than_everything(kind: 
     assert one < 0.9
 
 
-def test_an_index_tuned_by_too_few_queries_is_tuned_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_tuned_by_too_few_queries_is_held_to_the_promise() -> None:
     vectors, ids = data(4_000, 16)
     store = VectorStore.of(vectors, ids)
     index = FaissIndex.build(store, "ivf-sq8", 64)
-    assert (measured(tuned(index, store, 1), store) or 0) < PROMISED_RECALL
-    monkeypatch.setattr(tuning, "_QUERIES", (1, 500))
-    assert (measured(tuned_to_promise(index, store), store) or 0) >= PROMISED_RECALL
-    monkeypatch.setattr(tuning, "_QUERIES", (1,))
-    assert (measured(tuned_to_promise(index, store), store) or 0) >= PROMISED_RECALL
+    queries = stand_ins(sample(store, 200, 9), 9)
+    badly = tuned(index, store, queries[:1])
+    assert (measured(badly, store, queries) or 0) < PROMISED_RECALL
+    assert (measured(held(badly, store, queries), store, queries) or 0) >= PROMISED_RECALL
 
 
 @given(st.integers(1, 400), st.integers(1, 300), st.integers(0, 2**32 - 1))
