@@ -17,13 +17,13 @@ from scenes.wording import whole_text
 LikelyQueries = Callable[[], Awaitable[Vectors]]
 FILE = "queries.f32"
 HOW_MANY = 400
-_WORDS = (3, 8)
+_WORDS = (5, 8)
 _SEED = 20_260_104
 _BATCH = 64
 
 
 def phrases(texts: Sequence[str], seed: int = _SEED) -> list[str]:
-    """One run of three to eight words out of each text, seeded; a shorter text whole, one without words not at all."""
+    """One run of five to eight words out of each text, seeded; a shorter text whole, one without words not at all."""
     random = np.random.default_rng(seed)
     runs = []
     for text in texts:
