@@ -1,7 +1,7 @@
-"""The index beside hnswlib, usearch and pgvector, from ten thousand vectors to a million; resumable cell by cell.
+"""The index beside hnswlib, usearch and pgvector, from ten thousand vectors to a million; resumable build by build.
 
-A system that would build for more than half an hour, judged by its time at the size before, is left out of a size and
-the result says so. `BENCH_INDEX_MOST` bounds the sizes of a run.
+All systems of a size are searched one after the other. A system that would build for more than half an hour, judged by
+its time at the size before, is left out of a size and the result says so. `BENCH_INDEX_MOST` bounds the sizes of a run.
 """
 
 import json
@@ -11,22 +11,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import recording
-from benchmarks.index_systems import RECALL, THREADS
+from benchmarks import index_page, recording
+from benchmarks.index_systems import NAMES, RECALL, THREADS
 from benchmarks.index_vectors import SEED, WORK, neighbour_likeness, sample
 
-MEASURED = (
+SEARCHED = (
+    "indexer/delta.py",
     "indexer/exact_index.py",
     "indexer/faiss_index.py",
+    "indexer/likely_queries.py",
     "indexer/measuring.py",
     "indexer/scoring.py",
+    "indexer/snapshot.py",
     "indexer/tuning.py",
     "indexer/vector_store.py",
-    "benchmarks/index_systems.py",
-    "benchmarks/index_vectors.py",
 )
+HARNESS = ("benchmarks/index_peers.py", "benchmarks/index_systems.py", "benchmarks/index_vectors.py")
+MEASURED = (*SEARCHED, *HARNESS)
 SIZES = (10_000, 100_000, 1_000_000)
-SYSTEMS = ("wordsight", "hnswlib", "usearch", "pgvector")
+HELD_AT = SIZES[1:]
+"""The bars are for these sizes; ten thousand vectors are scanned, all of them."""
 MOST_BUILD_S = 1_800
 MEMORY_SHARE = 0.4
 SLOWER = 1.2
@@ -35,22 +39,40 @@ _STEEPER = 1.3
 
 
 def main() -> None:
-    """Raises `AssertionError` where a bar is missed at the largest size that was measured."""
+    """Raises `AssertionError` where a bar is missed."""
     most = int(os.environ.get("BENCH_INDEX_MOST", SIZES[-1]))
-    cells: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in SYSTEMS}
+    cells: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in NAMES}
     left_out: list[str] = []
     for n in [size for size in SIZES if size <= most]:
         sample(n)
-        for name in SYSTEMS:
+        for name in NAMES:
             expected = _expected(cells[name], n)
             if expected > MOST_BUILD_S:
                 left_out.append(f"{name} at {n}: would build for about {expected / 60:.0f} minutes")
-                continue
-            cells[name][n] = _cell(name, n)
+            else:
+                cells[name][n] = build(name, n)
+        for name in [name for name in NAMES if n in cells[name]]:
+            cells[name][n] |= _run("search", name, n, 1)
             print(f"{name} {n}: {json.dumps(cells[name][n])}", flush=True)
-    figures = {"cells": cells, "left_out": left_out, "neighbour_likeness": neighbour_likeness(), "queries": 400}
+    figures: dict[str, Any] = {"cells": cells, "left_out": left_out, "queries": 400}
+    figures |= {"neighbour_likeness": neighbour_likeness(), "bars": [_bars(cells, n) for n in HELD_AT if n <= most]}
     recording.record("bench_index", figures, measured=MEASURED, seed=SEED)
-    _hold(cells)
+    index_page.write(recording.ROOT / "docs", json.loads(json.dumps(figures)), recording.machine())
+    for bar in figures["bars"]:
+        _hold(bar)
+
+
+def build(name: str, n: int) -> dict[str, Any]:
+    """Built now, or before by the same code: a peer does not change with ours."""
+    digest = recording.code_digest(MEASURED if name == NAMES[0] else ("benchmarks/index_peers.py",))
+    file = WORK / "built" / f"{name}-{n}.json"
+    if file.is_file() and (kept := json.loads(file.read_text()))["code"] == digest:
+        return dict(kept["cell"])
+    sample(n)
+    cell = _run("build", name, n, THREADS)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"code": digest, "cell": cell}))
+    return cell
 
 
 def _expected(known: dict[int, dict[str, Any]], n: int) -> float:
@@ -59,18 +81,6 @@ def _expected(known: dict[int, dict[str, Any]], n: int) -> float:
         return 0.0 if n == SIZES[0] else float("inf")
     last = max(known)
     return float(known[last]["build_s"]) * n / last * _STEEPER
-
-
-def _cell(name: str, n: int) -> dict[str, Any]:
-    """Measured now, or before on the same code."""
-    digest = recording.code_digest(MEASURED)
-    file = WORK / "cells" / f"{name}-{n}.json"
-    if file.is_file() and (kept := json.loads(file.read_text()))["code"] == digest:
-        return dict(kept["cell"])
-    cell = _run("build", name, n, THREADS) | _run("search", name, n, 1)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"code": digest, "cell": cell}))
-    return cell
 
 
 def _run(phase: str, name: str, n: int, threads: int) -> dict[str, Any]:
@@ -82,12 +92,33 @@ def _run(phase: str, name: str, n: int, threads: int) -> dict[str, Any]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _hold(cells: dict[str, dict[int, dict[str, Any]]]) -> None:
-    """At the largest size: promised recall, 1.2 times the best peer's time, 40 % of raw fp32 in memory."""
-    n = max(cells["wordsight"])
-    ours = cells["wordsight"][n]
-    peers = {name: cells[name][n] for name in SYSTEMS[1:] if n in cells[name]}
-    best = min((cell["p50_ms"] for cell in peers.values() if cell["recall_at_10"] >= RECALL), default=float("inf"))
-    assert ours["recall_at_10"] >= RECALL, ours
-    assert sum(ours["memory_bytes"].values()) <= MEMORY_SHARE * ours["raw_fp32_bytes"] or n == SIZES[0], ours
-    assert ours["p50_ms"] <= SLOWER * best, (ours["p50_ms"], best)
+def _bars(cells: dict[str, dict[int, dict[str, Any]]], n: int) -> dict[str, Any]:
+    """What is promised of a size. `at_promise` takes of each system the least effort that reached the recall on other
+    queries; `as_served` holds ours as it was tuned against each peer's quickest that finds as much."""
+    there = {name: cells[name][n] for name in NAMES if n in cells[name]}
+    ours = there[NAMES[0]]
+    at_promise = {name: index_page.at_promise(cell["curve"], RECALL) for name, cell in there.items()}
+    served = ours["as_served"]["k10"]
+    as_good = {
+        name: [one["p50_ms"] for one in cell["curve"].values() if one["recall_at_10"] >= served["recall_at_10"]]
+        for name, cell in there.items()
+        if name != NAMES[0]
+    }
+    peers = [cell["p50_ms"] for name, cell in at_promise.items() if cell is not None and name != NAMES[0]]
+    mine = at_promise[NAMES[0]]
+    return {
+        "n": n,
+        "at_promise": at_promise,
+        "times_the_best_at_promise": None if mine is None or not peers else round(mine["p50_ms"] / min(peers), 3),
+        "served": served,
+        "times_the_best_as_served": round(served["p50_ms"] / min(min(one) for one in as_good.values() if one), 3),
+        "memory_share": round(sum(ours["memory_bytes"].values()) / ours["raw_fp32_bytes"], 3),
+    }
+
+
+def _hold(bar: dict[str, Any]) -> None:
+    assert bar["served"]["recall_at_10"] >= RECALL, bar
+    assert bar["memory_share"] <= MEMORY_SHARE, bar
+    assert bar["times_the_best_at_promise"] is not None, bar
+    assert bar["times_the_best_at_promise"] <= SLOWER, bar
+    assert bar["times_the_best_as_served"] <= SLOWER, bar

@@ -1,50 +1,56 @@
-"""One index system at one size: `python -m benchmarks.index_systems build|search SYSTEM N`, each its own process.
+"""The index and its peers, built and searched: `python -m benchmarks.index_systems build|search SYSTEM N`.
 
-Each prints one JSON object: seconds to build, bytes on disk, seconds from nothing open to the first answer, what the
-process grew by (anonymous and file-backed), recall@10 and milliseconds of one query at a time on one thread.
+Each run is its own process and prints one JSON object. A search tells seconds from nothing open to the first answer,
+what the process grew by (anonymous and file-backed) and, for growing effort, recall@10 and the milliseconds of one
+query at a time on one thread. Ours is a whole `Snapshot`, as a server searches it, and is told as tuned as well.
 """
 
 import importlib
 import json
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.index_vectors import WORK, Sample, sample
+from benchmarks.index_peers import Hnswlib, Pgvector, System, Usearch
+from benchmarks.index_vectors import WORK, Sample, phrases_asked, sample
 from indexer.encoder import Vectors
 
 RECALL = 0.99
-EFFORTS = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)
+EFFORTS = (10, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1_024)
 THREADS = 2
-_TUNED_ON = 150
-
-
-class System(Protocol):
-    """An index on disk that can be built, opened and searched with an effort; ours ignores the effort: it is tuned."""
-
-    def build(self, vectors: Vectors, folder: Path) -> None: ...
-    def open(self, folder: Path) -> None: ...
-    def search(self, query: Vectors, effort: int) -> NDArray[np.int64]: ...
+NAMES = ("wordsight", "hnswlib", "usearch", "pgvector")
+_CHOSEN_ON = 150
+_ROUNDS = 3
+_ENOUGH = 0.998
+_FRESH = 0.01
 
 
 class Wordsight:
-    """A release's index, opened as a server opens it: every file's checksum first."""
+    """A release opened as a server opens it, every file's checksum first, and searched through a snapshot."""
 
     def build(self, vectors: Vectors, folder: Path) -> None:
+        from indexer.likely_queries import save
         from indexer.release import KIND
         from indexer.tuning import make, plan
         from indexer.vector_store import VectorStore
         from scenes.artifact import write_folder
 
-        index = make(VectorStore(np.arange(len(vectors)), vectors), plan(len(vectors)))
-        write_folder(folder / "release", KIND, {}, index.save)
+        def fill(beside: Path) -> None:
+            VectorStore(np.arange(len(vectors)), vectors).save(beside)
+            save(asked, beside)
+            make(VectorStore.open(beside), plan(len(vectors)), asked).save_lists(beside)
+
+        asked = phrases_asked()
+        write_folder(folder / "release", KIND, {}, fill)
 
     def open(self, folder: Path) -> None:
         from indexer.exact_index import ExactIndex
@@ -54,90 +60,34 @@ class Wordsight:
 
         manifest = verify_folder(folder / "release", KIND)
         kind = FaissIndex if "index.faiss" in manifest.sha256 else ExactIndex
-        self._index = kind.load(folder / "release")
+        self.index = kind.load(folder / "release")
+        self._snapshot = _snapshot(self.index)
 
-    def search(self, query: Vectors, effort: int) -> NDArray[np.int64]:  # noqa: ARG002
-        return self._index.search(query[None, :], 10)[0].ids
+    def search(self, query: Vectors, effort: int) -> NDArray[np.int64]:
+        """With this effort, or as tuned where it is 0."""
+        return self._snapshot_of(effort).search(query, 10).rows
 
     def settings(self) -> dict[str, Any]:
-        return self._index.recipe.model_dump()
+        return self.index.recipe.model_dump()
 
+    def _snapshot_of(self, effort: int) -> Any:
+        if effort == 0 or self.index.recipe.kind == "exact":
+            return self._snapshot
+        if effort != getattr(self, "_effort", 0):
+            from indexer.faiss_index import Effort
 
-class Hnswlib:
-    def build(self, vectors: Vectors, folder: Path) -> None:
-        import hnswlib
+            self._effort = effort
+            refine = self.index.recipe.parameters["refine"]
+            self._other = _snapshot(self.index.with_effort(Effort((effort, effort, effort), refine)))
+        return self._other
 
-        index = hnswlib.Index(space="ip", dim=vectors.shape[1])
-        index.init_index(max_elements=len(vectors), ef_construction=200, M=16)
-        index.add_items(vectors, num_threads=THREADS)
-        index.save_index(str(folder / "index.bin"))
-
-    def open(self, folder: Path) -> None:
-        import hnswlib
-
-        self._index = hnswlib.Index(space="ip", dim=384)
-        self._index.load_index(str(folder / "index.bin"))
-
-    def search(self, query: Vectors, effort: int) -> NDArray[np.int64]:
-        self._index.set_ef(effort)
-        found: NDArray[np.int64] = self._index.knn_query(query, 10, num_threads=1)[0][0].astype(np.int64)
-        return found
-
-
-class Usearch:
-    def build(self, vectors: Vectors, folder: Path) -> None:
-        from usearch.index import Index
-
-        index = Index(ndim=vectors.shape[1], metric="ip", dtype="f32", connectivity=16, expansion_add=128)
-        index.add(np.arange(len(vectors)), np.ascontiguousarray(vectors), threads=THREADS)
-        index.save(str(folder / "index.usearch"))
-
-    def open(self, folder: Path) -> None:
-        from usearch.index import Index
-
-        self._index = Index(ndim=384, metric="ip", dtype="f32", connectivity=16)
-        self._index.load(str(folder / "index.usearch"))
-
-    def search(self, query: Vectors, effort: int) -> NDArray[np.int64]:
-        self._index.expansion_search = effort
-        return np.asarray(self._index.search(query, 10, threads=1).keys, np.int64)
-
-
-class Pgvector:
-    """HNSW in Postgres over a Unix socket; its memory is the server's and is not measured here."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-
-    def build(self, vectors: Vectors, folder: Path) -> None:
-        self._connect(folder)
-        run = self._connection.execute
-        run("DROP TABLE IF EXISTS v")
-        run("CREATE EXTENSION IF NOT EXISTS vector")
-        run(f"CREATE TABLE v (id bigint PRIMARY KEY, e vector({vectors.shape[1]}))")
-        with self._connection.cursor().copy("COPY v FROM STDIN") as copy:
-            for i, vector in enumerate(vectors):
-                copy.write_row((i, _text(vector)))
-        run("SET maintenance_work_mem = '4GB'")
-        run("CREATE INDEX ON v USING hnsw (e vector_ip_ops) WITH (m = 16, ef_construction = 64)")
-
-    def open(self, folder: Path) -> None:
-        self._connect(folder)
-
-    def search(self, query: Vectors, effort: int) -> NDArray[np.int64]:
-        self._connection.execute(f"SET hnsw.ef_search = {effort}")
-        found = self._connection.execute("SELECT id FROM v ORDER BY e <#> %s::vector LIMIT 10", (_text(query),))
-        return np.array([row for (row,) in found.fetchall()], np.int64)
-
-    def _connect(self, folder: Path) -> None:
-        import psycopg
-
-        from scenes.catalog.embedded import postgres
-
-        folder.chmod(0o755)
-        url = self._stack.enter_context(postgres(folder, None))
-        plain = url.replace("+psycopg", "")
-        self._connection = self._stack.enter_context(psycopg.connect(plain, autocommit=True))
+    def as_served(self, given: Sample) -> dict[str, Any]:
+        """As tuned: ten neighbours, the fifty that the ranking asks for, and beside one per cent that has changed."""
+        ten = _timed(lambda query: self._snapshot.search(query, 10).rows, given, slice(_CHOSEN_ON, None))
+        fifty = _timed(lambda query: self._snapshot.search(query, 50).rows, given, slice(_CHOSEN_ON, None))
+        fresh = _with_changes(self._snapshot, given)
+        changed = _timed(lambda query: fresh.search(query, 10).rows, given, slice(_CHOSEN_ON, None))
+        return {"k10": ten, "k50": fifty, "k10_beside_1_percent_changed": changed}
 
 
 def build(name: str, n: int) -> dict[str, Any]:
@@ -147,55 +97,80 @@ def build(name: str, n: int) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with ExitStack() as stack:
-        system = systems(stack)[name]()
+        system = _system(name, stack)
         build_s = _seconds(lambda: system.build(given.vectors, folder))
     disk = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return {"n": n, "build_s": round(build_s, 1), "disk_bytes": disk, "raw_fp32_bytes": int(given.vectors.nbytes)}
 
 
 def search(name: str, n: int) -> dict[str, Any]:
-    """Open what was built, search it with one thread, and remove it."""
+    """Open what was built and search it with one thread."""
     given = sample(n)
     folder = WORK / f"{name}-{n}"
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, True)
-        system = systems(stack)[name]()
+        system = _system(name, stack)
+        _forget(folder)
         before = _memory()
         ready_s = _seconds(lambda: (system.open(folder), system.search(given.queries[0], EFFORTS[0])))
-        effort, (recall, times) = _tuned(system, given)
+        known: dict[str, Any] = {}
+        if isinstance(system, Wordsight):
+            known = {"as_served": system.as_served(given), "settings": system.settings()}
+        curve = _curve(system, given)
         grown = {key: value - before[key] for key, value in _memory().items()}
-        settings = system.settings() if isinstance(system, Wordsight) else {"effort": effort}
+    return {"ready_s": round(ready_s, 3), "memory_bytes": grown, "curve": curve} | known
+
+
+def _curve(system: System, given: Sample) -> dict[str, Any]:
+    """By effort, until nearly all is found: recall on the queries an effort is chosen by, and what the others took."""
+    curve: dict[str, Any] = {}
+    for effort in EFFORTS:
+        search = partial(_searched, system, effort)
+        chosen = _timed(search, given, slice(0, _CHOSEN_ON))
+        curve[str(effort)] = {"chosen_by": chosen["recall_at_10"]} | _timed(search, given, slice(_CHOSEN_ON, None))
+        if chosen["recall_at_10"] >= _ENOUGH:
+            break
+    return curve
+
+
+def _searched(system: System, effort: int, query: Vectors) -> NDArray[np.int64]:
+    return system.search(query, effort)
+
+
+def _timed(search: Callable[[Vectors], NDArray[np.int64]], given: Sample, part: slice) -> dict[str, float]:
+    """Recall of the first ten; each query's time is the median of three rounds."""
+    queries, right = given.queries[part], given.right[part]
+    found = [search(query)[:10] for query in queries]
+    times = [[_seconds(partial(search, query)) for query in queries] for _ in range(_ROUNDS)]
+    each = np.median(np.array(times), axis=0) * 1e3
+    good = sum(len(np.intersect1d(one, true)) for one, true in zip(found, right, strict=True))
     return {
-        "ready_s": round(ready_s, 3),
-        "memory_bytes": grown,
-        "recall_at_10": recall,
-        "p50_ms": round(float(np.percentile(times, 50)) * 1e3, 3),
-        "p99_ms": round(float(np.percentile(times, 99)) * 1e3, 3),
-        "settings": settings,
+        "recall_at_10": round(good / right.size, 4),
+        "p50_ms": round(float(np.percentile(each, 50)), 4),
+        "p99_ms": round(float(np.percentile(each, 99)), 4),
     }
 
 
-def systems(stack: ExitStack) -> dict[str, Callable[[], System]]:
-    """All systems by name."""
-    return {"wordsight": Wordsight, "hnswlib": Hnswlib, "usearch": Usearch, "pgvector": lambda: Pgvector(stack)}
+def _snapshot(index: Any) -> Any:
+    from indexer.delta import Delta
+    from indexer.snapshot import Snapshot
+
+    return Snapshot(1, 1, None, None, index, Delta.empty(1, index.dimensions), np.empty(0, np.int64))
 
 
-def _tuned(system: System, given: Sample) -> tuple[int, tuple[float, list[float]]]:
-    """The least effort that reaches the recall on the first queries, measured on the others."""
-    first, rest = slice(0, _TUNED_ON), slice(_TUNED_ON, None)
-    efforts = EFFORTS[:1] if isinstance(system, Wordsight) else EFFORTS
-    effort = next((one for one in efforts if _searched(system, given, first, one)[0] >= RECALL), efforts[-1])
-    return effort, _searched(system, given, rest, effort)
+def _with_changes(snapshot: Any, given: Sample) -> Any:
+    """The same vectors, but one in a hundred of them answers from the delta."""
+    from dataclasses import replace
+
+    rows = np.arange(0, len(given.vectors), round(1 / _FRESH))
+    vectors = np.array(given.vectors[rows])[:, None, :]
+    return replace(snapshot, delta=snapshot.delta.changed(rows, vectors, rows[:0]), hidden=rows)
 
 
-def _searched(system: System, given: Sample, part: slice, effort: int) -> tuple[float, list[float]]:
-    good, times = 0, []
-    for query, right in zip(given.queries[part], given.right[part], strict=True):
-        started = time.perf_counter()
-        found = system.search(query, effort)
-        times.append(time.perf_counter() - started)
-        good += len(np.intersect1d(found, right))
-    return good / (10 * len(times)), times
+def _forget(folder: Path) -> None:
+    """Drop a folder's files from the page cache, so that opening reads the disk."""
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _memory() -> dict[str, int]:
@@ -211,14 +186,20 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def _system(name: str, stack: ExitStack) -> System:
+    kinds: dict[str, Callable[[], System]] = {
+        "wordsight": Wordsight,
+        "hnswlib": partial(Hnswlib, THREADS),
+        "usearch": partial(Usearch, THREADS),
+        "pgvector": partial(Pgvector, stack),
+    }
+    return kinds[name]()
+
+
 def _import() -> None:
     """Importing is not part of opening an index; torch comes before faiss."""
     for name in ("torch", "faiss", "hnswlib", "usearch.index", "psycopg", "indexer.release", "scenes.catalog.embedded"):
         importlib.import_module(name)
-
-
-def _text(vector: Vectors) -> str:
-    return "[" + ",".join(f"{number:.7g}" for number in vector.tolist()) + "]"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.recording import ROOT
 from indexer.encoder import Vectors
+from indexer.likely_queries import HOW_MANY, phrases
 from indexer.measuring import truth
 from indexer.serving_encoder import load_encoder
 from indexer.vector_store import VectorStore
@@ -53,6 +54,14 @@ def neighbour_likeness() -> float:
         likeness[images[start : start + 2_000, None] == images[None, :]] = -1
         nearest.append(likeness.max(axis=1))
     return float(np.median(np.concatenate(nearest)))
+
+
+def phrases_asked() -> Vectors:
+    """Phrases of the captions embedded as queries, as a build asks for them: what our index is tuned with."""
+    rows = [json.loads(line) for line in (DATA / "captions-train.jsonl").read_text().splitlines()]
+    captions = [caption for row in rows for caption in row["captions"]]
+    chosen = np.random.default_rng(SEED).permutation(len(captions))[:HOW_MANY]
+    return _encoded("phrases", phrases([captions[i] for i in chosen]))
 
 
 def _make(n: int, folder: Path) -> None:
@@ -95,7 +104,7 @@ def _encoded(name: str, texts: list[str]) -> Vectors:
     if not file.is_file():
         WORK.mkdir(parents=True, exist_ok=True)
         encoder = load_encoder(None, WORK)
-        encode = encoder.encode_queries if name == "queries" else encoder.encode_documents
+        encode = encoder.encode_documents if name == "captions" else encoder.encode_queries
         parts = [encode(texts[start : start + 256]).vectors for start in range(0, len(texts), 256)]
         np.save(file, np.concatenate(parts))
     vectors: Vectors = np.load(file)
