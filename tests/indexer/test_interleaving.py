@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from indexer.tuning import PROMISED_RECALL
 from scenes.catalog.engine import Catalog
-from tests.indexer.interleaving import Interleaving, leave_nothing_behind
+from tests.indexer.interleaving import GRAPH, LISTS, Interleaving, leave_nothing_behind
 
 pytestmark = [pytest.mark.postgres, pytest.mark.faiss]
 
@@ -20,3 +21,12 @@ async def test_every_search_is_what_brute_force_over_the_reference_gives(
     assert world.done["search"] > 40
     assert world.done["build"] > 3
     assert len(await leave_nothing_behind(catalog, home, world.id)) <= 2
+
+
+async def test_no_search_of_approximate_releases_tells_a_wrong_image_or_score(catalog: Catalog, home: Path) -> None:
+    world = Interleaving(catalog, home, 3, images=300, kinds=(GRAPH, LISTS))
+    await world.start()
+    await world.run(120)
+    assert world.done["build"] > 2
+    assert world.wanted > 200
+    assert world.found / world.wanted >= PROMISED_RECALL
