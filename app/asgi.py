@@ -3,11 +3,13 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 from fastapi import FastAPI
 
 from app.access import KeyCache
+from app.jobs.desk import Desk
 from app.keys.service import Keys
 from app.limits import KeyLimits
 from app.main import create_app
@@ -18,6 +20,7 @@ from app.search.service import make_service
 from app.security import Secret
 from app.settings import Settings
 from app.state import State
+from app.uploads.spool import Spool
 from app.watch import REQUESTS
 from indexer.serving_encoder import load_encoder
 from scenes.catalog.embedded import postgres
@@ -30,7 +33,7 @@ def create() -> FastAPI:
     """The app, from the environment."""
     config, metrics = Settings(), Metrics()
     _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
-    return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent)
+    return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, config.cors_origins)
 
 
 def _log_requests(level: int) -> None:
@@ -54,6 +57,11 @@ async def opened(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
             await catalog.close()
 
 
+def _desk(catalog: Catalog, config: Settings) -> Desk:
+    lost_after = timedelta(seconds=config.worker_lost_after_s)
+    return Desk(catalog, Spool(config.spool), config.job_sources, config.jobs_per_key, lost_after)
+
+
 @asynccontextmanager
 async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     secret = Secret.load(config.home, config.secret)
@@ -65,6 +73,7 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
         try:
             await service.engines.of(None)
             async with service.engines.following():
-                yield State(catalog, service, log, KeyCache(Keys(catalog, secret)), secret, limits, metrics)
+                keys = KeyCache(Keys(catalog, secret))
+                yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
         finally:
             service.engines.close()

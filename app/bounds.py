@@ -9,6 +9,7 @@ from app.problems import problem
 MAX_BODY_BYTES = 64 * 1024
 MAX_IMAGE_BYTES = 1024 * 1024
 MAX_BULK_BYTES = 32 * 1024 * 1024
+"""Lines sent in bulk, and one raw image."""
 _CSP = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -20,6 +21,7 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+_ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class BodyTooLarge(Exception):
@@ -37,7 +39,7 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        secured = _secured(send, scope["path"])
+        secured = _secured(send, scope["path"], scope["scheme"])
         length = headers.get(b"content-length", b"0")
         most = _most(scope["path"])
         if not length.isdigit() or int(length) > most:
@@ -58,7 +60,7 @@ class Bounds:
 
 
 def _most(path: str) -> int:
-    if path.endswith("/bulk"):
+    if path.endswith(("/bulk", "/uploads")):
         return MAX_BULK_BYTES
     return MAX_IMAGE_BYTES if "/images/" in path else MAX_BODY_BYTES
 
@@ -77,8 +79,9 @@ def _bounded(receive: Receive, most: int) -> Receive:
     return bounded
 
 
-def _secured(send: Send, path: str) -> Send:
+def _secured(send: Send, path: str, scheme: str) -> Send:
     extra = _HEADERS if path.startswith(_DOCS) else (*_HEADERS, (b"content-security-policy", _CSP))
+    extra = (*extra, _ONLY_HTTPS) if scheme == "https" else extra
 
     async def secured(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -2,7 +2,8 @@
 
 The answer of a write that succeeded is kept for a day under the caller and the key. The same key with another request
 is refused, and so is one whose first request still runs. A write that failed is forgotten and may be sent again.
-Searches write nothing, and a fresh API key is never kept: the header changes nothing for these.
+Searches write nothing, a fresh API key is never kept, and an image that is sent again is the same image: the header
+changes nothing for these.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from scenes.errors import WordsightError
 
 _HEADER = b"idempotency-key"
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
-_NEVER_KEPT = ("/search", "/search/batch", "/search/explain", "/v1/keys", "/rotate")
+_NEVER_KEPT = ("/search", "/search/batch", "/search/explain", "/v1/keys", "/rotate", "/uploads")
 _LONGEST = 200
 _GOOD = range(200, 300)
 

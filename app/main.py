@@ -1,12 +1,14 @@
 """The app, with everything injected."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from app import problems
+from app.audit.endpoints import router as audit_router
 from app.bounds import Bounds
 from app.collections.endpoints import router as collections_router
 from app.health.endpoints import router as health_router
@@ -14,12 +16,14 @@ from app.idempotency import Idempotency
 from app.images.descriptions import bulk_router
 from app.images.descriptions import router as descriptions_router
 from app.images.endpoints import router as images_router
+from app.jobs.endpoints import router as jobs_router
 from app.keys.endpoints import router as keys_router
 from app.metrics import Metrics
 from app.pages.router import mount as mount_pages
 from app.search.endpoints import router as search_router
 from app.search.quick import QuickSearch
 from app.state import State
+from app.uploads.endpoints import router as uploads_router
 from app.watch import Watch
 
 VERSION = "0.1.0"
@@ -29,16 +33,28 @@ ROUTERS = (
     images_router,
     descriptions_router,
     bulk_router,
+    uploads_router,
+    jobs_router,
     keys_router,
+    audit_router,
     health_router,
 )
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_SENT = ("Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-Id")
+_SHOWN = ("ETag", "Location", "Retry-After", "X-Request-Id")
 _ABOUT = "Find images by words without looking at them. Every error is application/problem+json with a stable code."
 
 
 def create_app(
-    opened: Callable[[], AbstractAsyncContextManager[State]], metrics: Metrics, max_concurrent: int
+    opened: Callable[[], AbstractAsyncContextManager[State]],
+    metrics: Metrics,
+    max_concurrent: int,
+    cors_origins: Sequence[str] = (),
 ) -> FastAPI:
-    """An app over a state that is opened when it starts and closed when it stops."""
+    """An app over a state that is opened when it starts and closed when it stops.
+
+    Scripts of `cors_origins` alone may call it from a browser; cookies are never sent with such a call.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,8 +71,16 @@ def create_app(
     app.add_middleware(Idempotency)
     app.add_middleware(Bounds)
     app.add_middleware(Watch, metrics=metrics, most=max_concurrent)
+    if cors_origins:
+        _open_to(app, cors_origins)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+def _open_to(app: FastAPI, origins: Sequence[str]) -> None:
+    app.add_middleware(
+        CORSMiddleware, allow_origins=list(origins), allow_methods=_METHODS, allow_headers=_SENT, expose_headers=_SHOWN
+    )
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:

@@ -24,7 +24,20 @@ class Settings(BaseSettings):
     requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
     server_processes: Annotated[int, Field(ge=1)] = Field(1, validation_alias="WORDSIGHT_SERVER_PROCESSES")
     request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
+    job_sources: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
+    """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""
+    jobs_per_key: Annotated[int, Field(ge=1, le=100_000)] = Field(64, validation_alias="WORDSIGHT_JOBS_PER_KEY")
+    worker_lost_after_s: Annotated[float, Field(ge=0.5)] = Field(30.0, validation_alias="WORDSIGHT_WORKER_LOST_AFTER")
+    engine_options: str = Field("", validation_alias="WORDSIGHT_ENGINE_OPTIONS")
+    """What `wordsight worker` gives its captioning engine, such as `--base-url http://vlm:8000/v1`."""
+    cors_origins: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_CORS_ORIGINS")
+    """Web sites whose scripts may call the REST interface with a key, as a JSON list; none by default."""
     secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")
+
+    @property
+    def spool(self) -> Path:
+        """Where uploaded images wait, encrypted; the server and its workers share it."""
+        return self.home / "spool"
 
     @property
     def database(self) -> str | None:

@@ -1,10 +1,12 @@
 """What the running server is made of; injected into `create_app`, found again from a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from fastapi import Request
 
+from app.jobs.desk import Desk
+from app.jobs.events import Streams
 from app.limits import KeyLimits
 from app.metrics import Metrics
 from app.search.log import BatchLog
@@ -31,6 +33,8 @@ class State:
     secret: Secret
     limits: KeyLimits
     metrics: Metrics
+    desk: Desk
+    streams: Streams = field(default_factory=Streams)
 
 
 def state_of(request: Request) -> State:

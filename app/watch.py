@@ -22,6 +22,9 @@ LIMIT_S = 30.0
 BULK_LIMIT_S = 300.0
 _ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
 _ALWAYS = ("/healthz", "/readyz", "/metrics")
+_LONG = ("/bulk", "/uploads")
+_STREAMS = "/events"
+"""Streams bound their own number and time."""
 _OTHER = "other"
 REQUESTS = "wordsight.requests"
 """The logger of one JSON line a request."""
@@ -66,16 +69,17 @@ class Watch:
         self._tell(scope, exchange)
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-        self._inside += 1
+        counted = not scope["path"].endswith(_STREAMS)
+        self._inside += counted
         self._metrics.in_flight.inc()
         try:
-            async with asyncio.timeout(BULK_LIMIT_S if scope["path"].endswith("/bulk") else LIMIT_S):
+            async with asyncio.timeout(_limit_s(scope["path"])):
                 await self._app(scope, receive, send)
         except TimeoutError:
             if not exchange.status:
                 await _too_slow(scope, receive, send)
         finally:
-            self._inside -= 1
+            self._inside -= counted
             self._metrics.in_flight.dec()
 
     def _tell(self, scope: Scope, exchange: Exchange) -> None:
@@ -87,6 +91,12 @@ class Watch:
         if _log.isEnabledFor(level):
             facts = {"request_id": exchange.request_id, "method": scope["method"], "route": route}
             _log.log(level, json.dumps(facts | {"status": exchange.status, "ms": round(seconds * 1_000, 2)}))
+
+
+def _limit_s(path: str) -> float | None:
+    if path.endswith(_STREAMS):
+        return None
+    return BULK_LIMIT_S if path.endswith(_LONG) else LIMIT_S
 
 
 def _request_id(scope: Scope) -> str:

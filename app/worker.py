@@ -12,7 +12,7 @@ from typing import NoReturn
 from app.search.expiry import purge
 from indexer.embedding import Tick
 from indexer.encoder import Encoder
-from indexer.refresh import refresh
+from indexer.refresh import Refreshed, refresh
 from scenes.catalog import collections
 from scenes.catalog.collections import CHANGES, CollectionRow
 from scenes.catalog.engine import Catalog
@@ -52,6 +52,7 @@ class Worker:
         self._around = around
         self._encoders: dict[str | None, Encoder] = {}
         self._at_rest: dict[int, CollectionRow] = {}
+        self._turn = asyncio.Lock()
 
     async def keep(self, every: timedelta) -> NoReturn:
         """Go round whenever something was committed, and after `every` at the latest, until cancelled.
@@ -96,10 +97,17 @@ class Worker:
             self.work.failed[name] = error.message
             self._around.say(f"{name}: {error.message}")
 
+    async def index(self, name: str, always: bool = False) -> Refreshed:
+        """Make a collection searchable, with a new release where there is none fit, or `always`; one at a time."""
+        async with self._turn:
+            async with self._catalog.reading() as session:
+                row = await collections.get(session, name)
+            encoder = await self._encoder(row.settings.encoder)
+            with self._around.progress(f"embedding {name}") as tick:
+                return await refresh(self._catalog, name, encoder, self._home, tick=tick, always=always)
+
     async def _tend(self, row: CollectionRow) -> None:
-        encoder = await self._encoder(row.settings.encoder)
-        with self._around.progress(f"embedding {row.settings.name}") as tick:
-            done = await refresh(self._catalog, row.settings.name, encoder, self._home, tick=tick)
+        done = await self.index(row.settings.name)
         built = done.release is not None and done.release.id != row.active_release
         self.work.embedded += done.embedded
         self.work.releases += built

@@ -11,6 +11,7 @@ from typing import Literal
 from captioner import decoding
 from captioner.decoding import Decoded
 from captioner.sources import Item
+from captioner.sources.item import Lost
 from scenes.identity import external_image_id, image_id
 from scenes.outcome import Failed, FailureReason, Refused, Usage
 
@@ -44,7 +45,8 @@ def read(item: Item, max_side_px: int, is_known: Callable[[str], bool]) -> Read:
     except OSError as error:
         key = external_image_id(item.uri)
         detail = f"{type(error).__name__}: {error.strerror or error}"
-        return Read(item.uri, key, Failed(image_id=key, reason=FailureReason.READ_ERROR, detail=detail, usage=_NOTHING))
+        reason = FailureReason.UPLOAD_LOST if isinstance(error, Lost) else FailureReason.READ_ERROR
+        return Read(item.uri, key, Failed(image_id=key, reason=reason, detail=detail, usage=_NOTHING))
     key = image_id(data)
     if is_known(key):
         return Read(item.uri, key, "known")

@@ -23,6 +23,7 @@ COMMANDS: tuple[str, ...] = (
     "snapshot",
     "restore",
     "key",
+    "audit",
     "feedback",
     "models",
     "doctor",

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from app.cli import captioning, output, tallies
 from app.cli.caption import SourceArgument
 from app.cli.caption_options import CaptionOptions, with_caption_options
+from app.cli.knowing import known_in
 from app.cli.options import CollectionOption, Json
 from app.cli.wiring import (
     EngineChoice,
@@ -22,7 +22,7 @@ from app.cli.wiring import (
     open_catalog,
     settings,
 )
-from scenes.errors import EnvironmentMissing, NotFound
+from scenes.errors import NotFound
 
 if TYPE_CHECKING:
     from captioner.batches import BatchFolder
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from scenes.catalog.engine import Catalog
     from scenes.collection import Collection
 
-_LONGEST_ANSWER_S = 60.0
 KeepOption = Annotated[bool, typer.Option("--keep-batches", help="Keep the batch files after publishing.")]
 
 
@@ -133,25 +132,8 @@ async def _caption(
 ) -> "Tally":
     """Runs beside the event loop, so that what the catalog knows can be asked meanwhile."""
     from captioner.stop import Stop
-    from scenes.catalog import publishing
 
-    loop = asyncio.get_running_loop()
-    fingerprint = folder.recipe.fingerprint()
-
-    async def ask(image_ids: Sequence[str]) -> set[str]:
-        async with catalog.reading() as session:
-            return await publishing.known_under(session, collection_id, fingerprint, image_ids)
-
-    def known(image_ids: Sequence[str]) -> set[str]:
-        future = asyncio.run_coroutine_threadsafe(ask(image_ids), loop)
-        try:
-            return future.result(timeout=_LONGEST_ANSWER_S)
-        except TimeoutError as error:
-            future.cancel()
-            raise EnvironmentMissing(
-                "database_silent", f"the database gave no answer within {_LONGEST_ANSWER_S:.0f} s", fix="check it"
-            ) from error
-
+    known = known_in(catalog, collection_id, folder.recipe.fingerprint())
     with Stop().on_signals() as stop:
         return await asyncio.to_thread(captioning.caption_source, source, describer, folder, options, stop, known)
 

@@ -8,12 +8,24 @@ import httpx
 
 from app.client import calls
 from app.client.calls import Call
-from app.client.models import Answer, BulkResult, Collection, Explanation, Image, Key, Stored, Version
+from app.client.models import (
+    Answer,
+    AuditEntry,
+    BulkResult,
+    Collection,
+    Explanation,
+    Image,
+    Job,
+    Key,
+    Stored,
+    Version,
+)
 from app.client.retrying import Retries, Unreachable, checked
 
 T = TypeVar("T")
 Verdict = Literal["relevant", "irrelevant"]
 Scope = Literal["search", "ingest", "admin"]
+JobKind = Literal["ingest", "publish", "index"]
 
 
 class AsyncWordsight:
@@ -145,6 +157,73 @@ class AsyncWordsight:
         """Send any number of lines (`{"id", "text"}` or `{"id", "description"}`), a thousand a request."""
         for part in calls.parts(lines):
             yield await self._send(calls.bulk(collection, part))
+
+    async def start_job(self, kind: JobKind, collection: str, source: str | None = None) -> Job:
+        """Start a job: 'ingest' and 'publish' read a source below what the operator allowed, 'index' reads none."""
+        return await self._send(calls.start_job(kind, collection, source))
+
+    async def upload(self, collection: str, image: bytes, *, uri: str | None = None) -> Job:
+        """Send one image to be described; nothing of its bytes is kept."""
+        return await self._send(calls.upload(collection, image, uri))
+
+    async def job(self, job_id: object) -> Job:
+        """One job."""
+        return await self._send(calls.job(job_id))
+
+    async def jobs(
+        self, collection: str | None = None, *, state: str | None = None, page_size: int = 100
+    ) -> AsyncIterator[Job]:
+        """Jobs, the newest first, fetched page by page while they are used."""
+        before: int | None = None
+        while True:
+            part = await self._send(calls.job_page(collection, state, before, page_size))
+            for one in part.items:
+                yield one
+            before = part.following
+            if before is None:
+                return
+
+    async def cancel_job(self, job_id: object) -> Job:
+        """Ask a job to stop."""
+        return await self._send(calls.cancel_job(job_id))
+
+    async def follow_job(self, job_id: object) -> AsyncIterator[Job]:
+        """The job now and whenever it changed, until it is over."""
+        attempt, lost = 0, None
+        while True:
+            try:
+                async for job in self._stream(calls.events_path(job_id)):
+                    attempt = 0
+                    yield job
+                    if job.is_over:
+                        return
+            except httpx.TransportError as error:
+                lost = error
+            attempt += 1
+            wait = self._retries.wait_s(attempt, None)
+            if wait is None:
+                raise Unreachable(f"{self._http.base_url} does not answer") from lost
+            await asyncio.sleep(wait)
+
+    async def audit(
+        self, collection: str | None = None, *, key_id: str | None = None, page_size: int = 500
+    ) -> AsyncIterator[AuditEntry]:
+        """Who wrote what, the oldest first, fetched page by page while it is used."""
+        after: int | None = 0
+        while after is not None:
+            part = await self._send(calls.audit_page(collection, key_id, after, page_size))
+            for one in part.items:
+                yield one
+            after = part.following
+
+    async def _stream(self, path: str) -> AsyncIterator[Job]:
+        async with self._http.stream("GET", path) as response:
+            if not response.is_success:
+                await response.aread()
+            async for line in checked(response).aiter_lines():
+                job = calls.event(line)
+                if job is not None:
+                    yield job
 
     async def _send(self, call: Call[T]) -> T:
         attempt = 0

@@ -10,7 +10,18 @@ from typing import Any, Generic, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from app.client.models import Answer, BulkResult, Collection, Explanation, Image, Key, Stored, Version
+from app.client.models import (
+    Answer,
+    AuditEntry,
+    BulkResult,
+    Collection,
+    Explanation,
+    Image,
+    Job,
+    Key,
+    Stored,
+    Version,
+)
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -35,6 +46,14 @@ class Page:
     """Some images; `following` is None on the last page."""
 
     images: list[Image]
+    following: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[M]):
+    """Some of a list; `following` leads to the next part, None on the last one."""
+
+    items: list[M]
     following: int | None
 
 
@@ -132,6 +151,45 @@ def parts(lines: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]
         yield part
 
 
+def start_job(kind: str, collection: str, source: str | None) -> Call[Job]:
+    order = {"kind": kind, "collection": collection, **({"source": source} if source is not None else {})}
+    return _write("POST", "/v1/jobs", _one(Job), order)
+
+
+def job(job_id: object) -> Call[Job]:
+    return Call("GET", f"/v1/jobs/{job_id}", _one(Job))
+
+
+def cancel_job(job_id: object) -> Call[Job]:
+    return _write("POST", f"/v1/jobs/{job_id}/cancel", _one(Job))
+
+
+def job_page(collection: str | None, state: str | None, before: int | None, limit: int) -> Call[Part[Job]]:
+    given = {"collection": collection, "state": state, "before": before, "limit": limit}
+    return Call("GET", "/v1/jobs", _part(Job, "jobs"), params={n: v for n, v in given.items() if v is not None})
+
+
+def upload(collection: str, image: bytes, uri: str | None) -> Call[Job]:
+    kind, given = {"Content-Type": "application/octet-stream"}, {"uri": uri} if uri is not None else {}
+    return Call("POST", f"{_at(collection)}/uploads", _one(Job), content=image, params=given, headers=kind)
+
+
+def events_path(job_id: object) -> str:
+    """Where a job is followed."""
+    return f"/v1/jobs/{job_id}/events"
+
+
+def event(line: str) -> Job | None:
+    """The job that a line of an event stream holds, if it holds one."""
+    return Job.model_validate_json(line.removeprefix("data: ")) if line.startswith("data: ") else None
+
+
+def audit_page(collection: str | None, key_id: str | None, after: int, limit: int) -> Call[Part[AuditEntry]]:
+    given = {"collection": collection, "key_id": key_id, "after": after, "limit": limit}
+    sent = {name: value for name, value in given.items() if value is not None}
+    return Call("GET", "/v1/audit", _part(AuditEntry, "entries"), params=sent)
+
+
 def keys() -> Call[list[Key]]:
     return Call("GET", "/v1/keys", _many(Key, "keys"))
 
@@ -171,6 +229,14 @@ def _one(kind: type[M]) -> Callable[[httpx.Response], M]:
 
 def _many(kind: type[M], name: str) -> Callable[[httpx.Response], list[M]]:
     return lambda response: [kind.model_validate(one) for one in response.json()[name]]
+
+
+def _part(kind: type[M], name: str) -> Callable[[httpx.Response], Part[M]]:
+    def read(response: httpx.Response) -> Part[M]:
+        body = response.json()
+        return Part([kind.model_validate(one) for one in body[name]], body["next"])
+
+    return read
 
 
 def _nothing(_response: httpx.Response) -> None:

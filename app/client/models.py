@@ -99,6 +99,41 @@ class Collection(_Answered):
     release: str | None
 
 
+class Job(_Answered):
+    """Work that a worker does; `error` is there where it failed, `image_id` where an image was uploaded."""
+
+    job_id: UUID
+    kind: str
+    collection: str
+    source: str | None
+    image_id: str | None
+    state: str
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    error: dict[str, Any] | None
+    attempt: int
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def is_over(self) -> bool:
+        """Is it done, failed or cancelled?"""
+        return self.ended_at is not None
+
+
+class AuditEntry(_Answered):
+    """One write, by whom and when."""
+
+    id: int
+    at: datetime
+    key_id: str
+    action: str
+    collection: str | None
+    target: str | None
+
+
 class Key(_Answered):
     """An API key; `key` is there only when it was just made."""
 

@@ -8,12 +8,24 @@ import httpx
 
 from app.client import calls
 from app.client.calls import Call
-from app.client.models import Answer, BulkResult, Collection, Explanation, Image, Key, Stored, Version
+from app.client.models import (
+    Answer,
+    AuditEntry,
+    BulkResult,
+    Collection,
+    Explanation,
+    Image,
+    Job,
+    Key,
+    Stored,
+    Version,
+)
 from app.client.retrying import Retries, Unreachable, checked
 
 T = TypeVar("T")
 Verdict = Literal["relevant", "irrelevant"]
 Scope = Literal["search", "ingest", "admin"]
+JobKind = Literal["ingest", "publish", "index"]
 
 
 class Wordsight:
@@ -140,6 +152,69 @@ class Wordsight:
         """Send any number of lines (`{"id", "text"}` or `{"id", "description"}`), a thousand a request."""
         for part in calls.parts(lines):
             yield self._send(calls.bulk(collection, part))
+
+    def start_job(self, kind: JobKind, collection: str, source: str | None = None) -> Job:
+        """Start a job: 'ingest' and 'publish' read a source below what the operator allowed, 'index' reads none."""
+        return self._send(calls.start_job(kind, collection, source))
+
+    def upload(self, collection: str, image: bytes, *, uri: str | None = None) -> Job:
+        """Send one image to be described; nothing of its bytes is kept."""
+        return self._send(calls.upload(collection, image, uri))
+
+    def job(self, job_id: object) -> Job:
+        """One job."""
+        return self._send(calls.job(job_id))
+
+    def jobs(self, collection: str | None = None, *, state: str | None = None, page_size: int = 100) -> Iterator[Job]:
+        """Jobs, the newest first, fetched page by page while they are used."""
+        before: int | None = None
+        while True:
+            part = self._send(calls.job_page(collection, state, before, page_size))
+            yield from part.items
+            before = part.following
+            if before is None:
+                return
+
+    def cancel_job(self, job_id: object) -> Job:
+        """Ask a job to stop."""
+        return self._send(calls.cancel_job(job_id))
+
+    def follow_job(self, job_id: object) -> Iterator[Job]:
+        """The job now and whenever it changed, until it is over."""
+        attempt, lost = 0, None
+        while True:
+            try:
+                for job in self._stream(calls.events_path(job_id)):
+                    attempt = 0
+                    yield job
+                    if job.is_over:
+                        return
+            except httpx.TransportError as error:
+                lost = error
+            attempt += 1
+            wait = self._retries.wait_s(attempt, None)
+            if wait is None:
+                raise Unreachable(f"{self._http.base_url} does not answer") from lost
+            time.sleep(wait)
+
+    def audit(
+        self, collection: str | None = None, *, key_id: str | None = None, page_size: int = 500
+    ) -> Iterator[AuditEntry]:
+        """Who wrote what, the oldest first, fetched page by page while it is used."""
+        after: int | None = 0
+        while after is not None:
+            part = self._send(calls.audit_page(collection, key_id, after, page_size))
+            yield from part.items
+            after = part.following
+
+    def _stream(self, path: str) -> Iterator[Job]:
+        with self._http.stream("GET", path) as response:
+            if not response.is_success:
+                response.read()
+            for line in checked(response).iter_lines():
+                job = calls.event(line)
+                if job is not None:
+                    yield job
 
     def _send(self, call: Call[T]) -> T:
         attempt = 0

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Strict
 
 from app.access import CallerDependency
+from app.audit.writing import audited
 from app.paths import CollectionPath
 from app.problems import responses
 from app.security import may
@@ -71,7 +72,7 @@ async def list_collections(request: Request, caller: CallerDependency) -> Collec
 async def create_collection(body: Collection, request: Request, caller: CallerDependency) -> CollectionState:
     """Make an empty collection."""
     caller.require("admin", body.name)
-    async with state_of(request).catalog.writing() as session:
+    async with audited(state_of(request), caller, "collection.create", body.name) as session:
         return await _state(session, await collections.create(session, body))
 
 
@@ -91,7 +92,7 @@ async def change_collection(
     caller.require("admin", collection)
     state = state_of(request)
     given = {name: getattr(body, name) for name in body.model_fields_set if getattr(body, name) is not None}
-    async with state.catalog.writing() as session:
+    async with audited(state, caller, "collection.change", collection) as session:
         before = await collections.get(session, collection)
         row = await collections.update(session, before.settings.model_copy(update=given))
         changed = await _state(session, row)
@@ -104,7 +105,7 @@ async def delete_collection(collection: CollectionPath, request: Request, caller
     """Delete a collection with everything in it, and the keys to it."""
     caller.require("admin", collection)
     state = state_of(request)
-    async with state.catalog.writing() as session:
+    async with audited(state, caller, "collection.delete", collection) as session:
         await collections.delete(session, collection)
     state.service.collections.forget(collection)
 

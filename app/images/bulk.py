@@ -1,20 +1,25 @@
 """Many descriptions in one request: NDJSON in, one result a line out."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from app.images.bodies import BulkResult, LineResult
 from scenes.catalog import publishing
-from scenes.catalog.engine import Catalog
+from scenes.catalog.engine import WriteSession
 from scenes.catalog.lines import MAX_LINE_BYTES, LineError, parsed
 from scenes.catalog.publishing import Publication
 from scenes.errors import BadInput
 
 MAX_LINES = 10_000
 _ROWS_A_TRANSACTION = 500
+Writing = Callable[[], AbstractAsyncContextManager[WriteSession]]
 
 
-async def take(catalog: Catalog, collection_id: int, chunks: AsyncIterator[bytes]) -> BulkResult:
-    """Store the good lines, tell of the others; a repeated request changes nothing. Raises `BadInput`."""
+async def take(writing: Writing, collection_id: int, chunks: AsyncIterator[bytes]) -> BulkResult:
+    """Store the good lines, tell of the others; a repeated request changes nothing. Raises `BadInput`.
+
+    `writing` opens a transaction; there are as many as the lines need.
+    """
     results: list[LineResult] = []
     waiting: list[Publication] = []
     async for number, raw in lines(chunks):
@@ -25,9 +30,9 @@ async def take(catalog: Catalog, collection_id: int, chunks: AsyncIterator[bytes
         results.append(LineResult(line=number, status="stored", image_id=one.image_id))
         waiting.append(one)
         if len(waiting) == _ROWS_A_TRANSACTION:
-            await _store(catalog, collection_id, waiting)
+            await _store(writing, collection_id, waiting)
             waiting = []
-    await _store(catalog, collection_id, waiting)
+    await _store(writing, collection_id, waiting)
     stored = sum(result.status == "stored" for result in results)
     return BulkResult(stored=stored, rejected=len(results) - stored, lines=tuple(results))
 
@@ -57,7 +62,7 @@ def _bounded(number: int, raw: bytes) -> tuple[int, bytes]:
     return number, raw
 
 
-async def _store(catalog: Catalog, collection_id: int, rows: Sequence[Publication]) -> None:
+async def _store(writing: Writing, collection_id: int, rows: Sequence[Publication]) -> None:
     if rows:
-        async with catalog.writing() as session:
+        async with writing() as session:
             await publishing.publish(session, collection_id, rows)

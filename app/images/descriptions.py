@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.access import CallerDependency
+from app.audit.writing import audited
 from app.images import bulk
 from app.images.bodies import BulkResult, History, ImageBody, tagged, version_body
 from app.images.endpoints import PROBLEMS
@@ -71,7 +72,7 @@ async def put_image(
         metadata=body.metadata,
     )
     state = state_of(request)
-    async with state.catalog.writing() as session:
+    async with audited(state, caller, "image.put", collection, image_id) as session:
         row = await collections.get(session, collection)
         await publishing.publish(session, row.id, [sent])
         view = await images.get(session, row.id, image_id)
@@ -90,7 +91,7 @@ async def bulk_images(collection: CollectionPath, request: Request, caller: Call
     state = state_of(request)
     async with state.catalog.reading() as session:
         row = await collections.get(session, collection)
-    result = await bulk.take(state.catalog, row.id, request.stream())
+    result = await bulk.take(lambda: audited(state, caller, "image.bulk", collection), row.id, request.stream())
     state.service.collections.forget(collection)
     return result
 
@@ -121,7 +122,7 @@ async def edit_description(
     caller.require("ingest", collection)
     expected = _expected(if_match)
     state = state_of(request)
-    async with state.catalog.writing() as session:
+    async with audited(state, caller, "image.edit", collection, image_id) as session:
         row = await collections.get(session, collection)
         view = await history.edit(session, row.id, image_id, body, expected)
     state.service.collections.forget(collection)
@@ -141,7 +142,7 @@ async def undo_description(
     caller.require("ingest", collection)
     expected = _expected(if_match)
     state = state_of(request)
-    async with state.catalog.writing() as session:
+    async with audited(state, caller, "image.undo", collection, image_id) as session:
         row = await collections.get(session, collection)
         view = await history.undo(session, row.id, image_id, expected)
     state.service.collections.forget(collection)

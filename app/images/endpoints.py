@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.access import CallerDependency
+from app.audit.writing import audited
 from app.images.bodies import ImageBody, ImagePage, MetadataPatch, image_body, tagged
 from app.paths import CollectionPath, ImageIdPath
 from app.problems import responses
@@ -60,7 +61,7 @@ async def patch_metadata(
     """Change an image's metadata."""
     caller.require("ingest", collection)
     state = state_of(request)
-    async with state.catalog.writing() as session:
+    async with audited(state, caller, "image.metadata", collection, image_id) as session:
         row = await collections.get(session, collection)
         view = await images.set_metadata(session, row.id, image_id, body.metadata)
     state.service.collections.forget(collection)
@@ -74,7 +75,7 @@ async def delete_image(
     """Remove an image with all its descriptions and vectors; no search finds it from now on."""
     caller.require("ingest", collection)
     state = state_of(request)
-    async with state.catalog.writing() as session:
+    async with audited(state, caller, "image.delete", collection, image_id) as session:
         row = await collections.get(session, collection)
         if not await images.delete(session, row.id, [image_id]):
             raise NotFound("image_unknown", f"there is no image {image_id} in this collection")

@@ -13,7 +13,7 @@ from app.paths import KeyIdPath
 from app.problems import responses
 from app.security import may
 from app.state import state_of
-from scenes.catalog import keys
+from scenes.catalog import audit, keys
 from scenes.catalog.keys import KeyRow, Scope
 from scenes.collection import CollectionName
 from scenes.description import Text
@@ -74,7 +74,9 @@ async def create_key(body: KeyOrder, request: Request, caller: CallerDependency)
     """Make a key for a collection that this key administers."""
     caller.require("admin", body.collection)
     expiry = timedelta(days=body.expires_in_days) if body.expires_in_days else None
-    key, row = await _keys(request).create(body.collection, body.scope, name=body.name, expires_in=expiry)
+    key, row = await _keys(request).create(
+        body.collection, body.scope, name=body.name, expires_in=expiry, by=caller.key.key_id
+    )
     return NewKey(key=key, **_facts(row))
 
 
@@ -89,9 +91,12 @@ async def list_keys(request: Request, caller: CallerDependency) -> KeyList:
 @router.delete("/{key_id}", responses=_PROBLEMS, status_code=HTTPStatus.NO_CONTENT)
 async def revoke_key(key_id: KeyIdPath, request: Request, caller: CallerDependency) -> None:
     """Revoke a key; every server refuses it within a second."""
-    async with state_of(request).catalog.writing() as session:
-        caller.require("admin", (await keys.get(session, key_id)).collection)
+    state = state_of(request)
+    async with state.catalog.writing() as session:
+        of = (await keys.get(session, key_id)).collection
+        caller.require("admin", of)
         await keys.revoke(session, key_id)
+        await audit.add(session, caller.key.key_id, "key.revoke", of, key_id)
 
 
 @router.post("/{key_id}/rotate", responses=_PROBLEMS, status_code=HTTPStatus.CREATED)
@@ -101,7 +106,7 @@ async def rotate_key(key_id: KeyIdPath, request: Request, caller: CallerDependen
     async with state.catalog.reading() as session:
         old = await keys.get(session, key_id)
     caller.require("admin", old.collection)
-    key, row = await _keys(request).rotate(old)
+    key, row = await _keys(request).rotate(old, by=caller.key.key_id)
     return NewKey(key=key, **_facts(row))
 
 

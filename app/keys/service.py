@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.security import Secret, new_key
-from scenes.catalog import collections, keys
+from scenes.catalog import audit, collections, keys
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
 from scenes.errors import Unauthenticated
@@ -22,9 +22,15 @@ class Keys:
     secret: Secret
 
     async def create(
-        self, collection: str, scope: Scope, *, name: str = "", expires_in: timedelta | None = None
+        self,
+        collection: str,
+        scope: Scope,
+        *,
+        name: str = "",
+        expires_in: timedelta | None = None,
+        by: str | None = None,
     ) -> tuple[str, KeyRow]:
-        """A new key and what is kept of it. Raises `NotFound` (`collection_unknown`)."""
+        """A new key and what is kept of it; `by` names the key that asked. Raises `NotFound` (`collection_unknown`)."""
         key, now = new_key(), datetime.now(UTC)
         row = KeyRow(
             key_id=f"key_{secrets.token_hex(8)}",
@@ -39,15 +45,21 @@ class Keys:
             if collection != EVERY_COLLECTION:
                 await collections.get(session, collection)
             await keys.add(session, row, self.secret.digest(_PURPOSE, key))
+            if by is not None:
+                await audit.add(session, by, "key.create", collection, row.key_id)
         return key, row
 
-    async def rotate(self, old: KeyRow, grace: timedelta = timedelta(days=1)) -> tuple[str, KeyRow]:
+    async def rotate(
+        self, old: KeyRow, grace: timedelta = timedelta(days=1), by: str | None = None
+    ) -> tuple[str, KeyRow]:
         """A new key that may do what the old one may; the old one ends after `grace`. Raises `Unauthenticated`."""
         still_good(old)
         life = old.expires_at - old.created_at if old.expires_at else None
-        key, row = await self.create(old.collection, old.scope, name=old.name, expires_in=life)
+        key, row = await self.create(old.collection, old.scope, name=old.name, expires_in=life, by=by)
         async with self.catalog.writing() as session:
             await keys.expire(session, old.key_id, datetime.now(UTC) + grace)
+            if by is not None:
+                await audit.add(session, by, "key.expire", old.collection, old.key_id)
         return key, row
 
     async def check(self, key: str) -> KeyRow:

@@ -80,7 +80,13 @@ async def login(request: Request, token: str = "") -> Response:
         return _needs_login(request, error)
     response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
     response.set_cookie(
-        SESSION_COOKIE, cookie, max_age=int(_MAX_AGE.total_seconds()), httponly=True, samesite="strict", path="/"
+        SESSION_COOKIE,
+        cookie,
+        max_age=int(_MAX_AGE.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+        path="/",
     )
     return response
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.access import CallerDependency
+from app.audit.writing import audited
 from app.paths import CollectionPath
 from app.problems import Problem, responses, told
 from app.search.explain import Explanation, explain
@@ -150,7 +151,7 @@ async def give_feedback(
     """Say whether an image was what the searcher looked for; a later verdict replaces an earlier one."""
     caller.require("search", collection)
     await state_of(request).log.flush_for(search_id)
-    async with state_of(request).catalog.writing() as session:
+    async with audited(state_of(request), caller, "search.feedback", collection, str(search_id)) as session:
         found = await _stored(session, collection, search_id)
         await images.get(session, found.collection_id, body.image_id)
         await feedback.say(session, search_id, body.image_id, body.verdict)

@@ -7,6 +7,10 @@ from pathlib import Path
 Read = Callable[[int], bytes]
 
 
+class Lost(OSError):
+    """The image was there and is gone for good: an upload whose key or file is lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One image: its URI and how to read at most so many bytes of it; `read` raises `OSError` and nothing else."""

@@ -14,15 +14,15 @@ _TRIES = 3
 _FIRST_WAIT_S = 0.5
 
 
-def web_item(url: str) -> Item:
-    """The image at a URL."""
-    return Item(url, lambda limit_bytes: _read(url, limit_bytes))
+def web_item(url: str, *, redirects: bool = True) -> Item:
+    """The image at a URL; without `redirects` an answer that leads elsewhere is a read that failed."""
+    return Item(url, lambda limit_bytes: _read(url, limit_bytes, redirects))
 
 
-def _read(url: str, limit_bytes: int) -> bytes:
+def _read(url: str, limit_bytes: int, redirects: bool) -> bytes:
     for attempt in range(_TRIES):
         try:
-            return _get(url, limit_bytes)
+            return _get(url, limit_bytes, redirects)
         except (httpx.TransportError, httpx.HTTPStatusError) as error:
             fault: Exception = error
             if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < HTTPStatus.TOO_MANY_REQUESTS:
@@ -35,10 +35,10 @@ def _read(url: str, limit_bytes: int) -> bytes:
     raise OSError(_told(fault)) from fault
 
 
-def _get(url: str, limit_bytes: int) -> bytes:
+def _get(url: str, limit_bytes: int, redirects: bool) -> bytes:
     parts, size = [], 0
     with (
-        httpx.Client(timeout=_TIMEOUT_S, follow_redirects=True, verify=_trust()) as client,
+        httpx.Client(timeout=_TIMEOUT_S, follow_redirects=redirects, verify=_trust()) as client,
         client.stream("GET", url) as response,
     ):
         response.raise_for_status()

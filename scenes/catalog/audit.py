@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.tables import audit
+
+_TURN = 0x6175646974  # 'audit'
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Entry:
 async def add(
     session: WriteSession, key_id: str, action: str, collection: str | None = None, target: str | None = None
 ) -> None:
-    """Tell of a write in its own transaction."""
+    """Tell of a write in its own transaction, as its last statement: entries are numbered in commit order."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": _TURN})
     values = {"key_id": key_id, "action": action, "collection": collection, "target": target}
     await session.execute(insert(audit).values(**values))
 

@@ -98,6 +98,11 @@ class Catalog:
             finally:
                 await connection.invalidate()
 
+    @property
+    def url(self) -> str:
+        """The URL that it was connected by, its password included: never to be shown."""
+        return self._engine.url.render_as_string(hide_password=False)
+
     async def ping(self) -> None:
         """Ask Postgres for a sign of life. Raises `EnvironmentMissing` (`postgres_unreachable`)."""
         async with self.reading() as session:

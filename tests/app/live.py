@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from app.access import KeyCache
+from app.jobs.desk import Desk
 from app.keys.service import Keys
 from app.limits import KeyLimits
 from app.main import create_app
@@ -22,12 +24,14 @@ from app.search.log import batching
 from app.search.service import make_service
 from app.security import Secret
 from app.state import State
+from app.uploads.spool import Spool
 from scenes.catalog import collections
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import Scope
 from scenes.collection import Collection
 from tests.indexer.letters import BagOfLetters
 
+SOURCES = "/allowed"
 SECRET = Secret(b"a secret of thirty-two characters")
 
 
@@ -56,11 +60,13 @@ class Live:
 
 
 @contextmanager
-def live(database_url: str, home: Path, *names: str, per_key: float = 10_000.0, most: int = 64) -> Iterator[Live]:
+def live(
+    database_url: str, home: Path, *names: str, per_key: float = 10_000.0, most: int = 64, cors: Sequence[str] = ()
+) -> Iterator[Live]:
     """The app until the block ends, with collections of these names."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
     metrics = Metrics()
-    app = create_app(lambda: _opened(url, home, names, per_key, metrics), metrics, most)
+    app = create_app(lambda: _opened(url, home, names, per_key, metrics), metrics, most, cors)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -78,6 +84,16 @@ def live(database_url: str, home: Path, *names: str, per_key: float = 10_000.0, 
             thread.join(20)
 
 
+async def heartbeat(database_url: str) -> None:
+    """What a worker that runs tells of itself, so that uploads are taken."""
+    catalog = Catalog.connect(database_url)
+    try:
+        async with catalog.writing() as session:
+            await session.execute(text("SELECT procrastinate_register_worker_v1()"))
+    finally:
+        await catalog.close()
+
+
 @asynccontextmanager
 async def _opened(
     url: str, home: Path, names: tuple[str, ...], per_key: float, metrics: Metrics
@@ -90,7 +106,8 @@ async def _opened(
         async with batching(catalog) as log:
             service = make_service(catalog, lambda _name: BagOfLetters(), home, SECRET, log, metrics)
             try:
-                yield State(catalog, service, log, KeyCache(Keys(catalog, SECRET)), SECRET, KeyLimits(per_key), metrics)
+                keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), (SOURCES,))
+                yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk)
             finally:
                 service.engines.close()
     finally:

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,8 +22,8 @@ class Served:
 
 
 @contextmanager
-def served(environment: dict[str, str], *more: str) -> Iterator[Served]:
-    """`wordsight serve` until the block ends."""
+def served(environment: dict[str, str], *more: str, certificate: Path | None = None) -> Iterator[Served]:
+    """`wordsight serve` until the block ends; over HTTPS where its certificate is told."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -31,9 +32,9 @@ def served(environment: dict[str, str], *more: str) -> Iterator[Served]:
     said: list[str] = []
     listener = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
     listener.start()
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     try:
-        wait_until_ready(process, url, said)
+        wait_until_ready(process, url, said, certificate)
         yield Served(url, re.findall(r"http\S+/login\?token=\S+", "".join(said))[0])
     finally:
         process.terminate()
@@ -43,12 +44,15 @@ def served(environment: dict[str, str], *more: str) -> Iterator[Served]:
             process.stderr.close()
 
 
-def wait_until_ready(process: "subprocess.Popen[str]", url: str, said: list[str]) -> None:
+def wait_until_ready(
+    process: "subprocess.Popen[str]", url: str, said: list[str], certificate: Path | None = None
+) -> None:
+    trust = ssl.create_default_context(cafile=certificate)
     until = time.monotonic() + 90
     while time.monotonic() < until:
         assert process.poll() is None, "".join(said)
         try:
-            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200 and "token=" in "".join(said):
+            if httpx.get(f"{url}/readyz", timeout=2, verify=trust).status_code == 200 and "token=" in "".join(said):
                 return
             time.sleep(0.1)
         except httpx.HTTPError:

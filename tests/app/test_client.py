@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from app.client import AsyncWordsight, Refusal, Retries, Unreachable, Wordsight
-from tests.app.live import Live, live
+from tests.app.live import Live, heartbeat, live
 
+STREAMS = {"images", "bulk", "jobs", "follow_job", "audit"}
 CAT = hashlib.sha256(b"cat").hexdigest()
 
 
@@ -37,7 +38,7 @@ async def whole_surface(client: Any, tag: str) -> set[str]:
     async def call(name: str, *given: Any, **named: Any) -> Any:
         called.add(name)
         result = getattr(client, name)(*given, **named)
-        return await (collected(result) if name in {"images", "bulk"} else settled(result))
+        return await (collected(result) if name in STREAMS else settled(result))
 
     made = await call("create_collection", tag, search_log="full")
     assert made.settings["search_log"] == "full"
@@ -60,6 +61,7 @@ async def whole_surface(client: Any, tag: str) -> set[str]:
     batch = await call("search_batch", tag, [{"query": "a"}, {"query": "b", "cursor": "no"}])
     assert [one.code is None for one in batch] == [True, False]
     assert (await call("explain", tag, "a cat", CAT)).image_id == CAT
+    await jobs_surface(call, tag)
     key = await call("create_key", tag, "search", expires_in_days=2)
     assert (await call("rotate_key", key.key_id)).key != key.key
     assert key.key_id in [one.key_id for one in await call("keys")]
@@ -72,6 +74,23 @@ async def whole_surface(client: Any, tag: str) -> set[str]:
     return called
 
 
+async def jobs_surface(call: Callable[..., Any], tag: str) -> None:
+    started = await call("start_job", "index", tag)
+    assert (await call("job", started.job_id)).state == "queued"
+    assert [one.job_id for one in await call("jobs", tag, page_size=1)] == [started.job_id]
+    assert (await call("cancel_job", started.job_id)).is_over
+    assert [one.state for one in await call("follow_job", started.job_id)] == ["cancelled"]
+    await call("change_collection", tag, engine="basic")
+    sent = await call("upload", tag, b"an image", uri="file:///cat.png")
+    assert (sent.kind, sent.image_id, sent.source) == (
+        "upload", hashlib.sha256(b"an image").hexdigest(), "file:///cat.png",
+    )  # fmt: skip
+    assert [one.job_id for one in await call("jobs", tag, page_size=1)] == [sent.job_id, started.job_id]
+    actions = [one.action for one in await call("audit", tag, page_size=2)]
+    assert actions[0] == "collection.create"
+    assert actions[-1] == "job.upload"
+
+
 def public(kind: type) -> set[str]:
     return {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")} - {"close"}
 
@@ -80,8 +99,11 @@ def public(kind: type) -> set[str]:
 @pytest.mark.http
 def test_the_whole_surface_runs_against_the_server(server: Live) -> None:
     key = server.key("*", "admin")
+    asyncio.run(heartbeat(server.database_url))
     with Wordsight(server.url, key) as client:
         assert asyncio.run(whole_surface(client, "plain")) == public(Wordsight)
+
+    asyncio.run(heartbeat(server.database_url))
 
     async def run() -> set[str]:
         async with AsyncWordsight(server.url, key) as client:

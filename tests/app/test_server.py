@@ -72,6 +72,8 @@ def test_search_over_http(animals: Command) -> None:
         unknown = post({"query": "x"}, bearer=everywhere, to="/v1/collections/nope/search")
         assert (unknown.status_code, unknown.json()["code"]) == (404, "collection_unknown")
 
+        seen = client.get("/v1/keys/", headers={"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"})
+        assert seen.headers["location"] == f"{server.url}/v1/keys"  # no proxy is believed unless it is named
         assert client.get("/healthz").json() == {"status": "ok"}
         document = client.get("/openapi.json").json()
         assert path.replace("animals", "{collection}") in document["paths"]

@@ -1,0 +1,19 @@
+"""A write and its line in the audit log, in one transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from app.access import Caller
+from app.state import State
+from scenes.catalog import audit
+from scenes.catalog.engine import WriteSession
+
+
+@asynccontextmanager
+async def audited(
+    state: State, caller: Caller, action: str, collection: str | None, target: str | None = None
+) -> AsyncIterator[WriteSession]:
+    """A write session whose block's write is told in the audit log when it is committed, and only then."""
+    async with state.catalog.writing() as session:
+        yield session
+        await audit.add(session, caller.key.key_id, action, collection, target)

@@ -1,0 +1,199 @@
+"""What a worker does with a job: caption, publish, index. The captioner works in a thread beside the event loop."""
+
+import asyncio
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from app.cli import captioning
+from app.cli.caption_options import CaptionOptions
+from app.cli.guarding import check_real, guarded
+from app.cli.knowing import known_in
+from app.cli.wiring import choose_engine, make_describer
+from app.jobs.runner import Report, Stopped
+from app.settings import Settings
+from app.uploads.spool import Spool
+from scenes.errors import WordsightError
+
+if TYPE_CHECKING:
+    from captioner.batches import BatchFolder
+    from captioner.describer import Describer
+    from captioner.run import Known
+    from captioner.sources import Item
+    from captioner.tally import Tally
+    from scenes.catalog.collections import CollectionRow
+    from scenes.catalog.engine import Catalog
+    from scenes.catalog.jobs import JobRow
+    from scenes.collection import Collection
+
+_OPTIONS = CaptionOptions()
+Index = Callable[[str, bool], Awaitable[object]]
+"""Makes a collection searchable; True: with a new release in any case."""
+
+
+class Describers:
+    """Engines by what collections choose; each is loaded once, when first needed, and stays."""
+
+    def __init__(self, options: str) -> None:
+        self._options = shlex.split(options)
+        self._known: dict[tuple[str | None, str | None, bool], Describer] = {}
+        self._turn = asyncio.Lock()
+
+    async def of(self, settings: "Collection") -> "Describer":
+        """Raises what `choose_engine` and `make_describer` raise."""
+        named = settings.engine, settings.engine_model, settings.third_party_consent
+        async with self._turn:
+            if named not in self._known:
+                self._known[named] = await asyncio.to_thread(self._make, settings)
+            return self._known[named]
+
+    def close(self) -> None:
+        """Free the engines."""
+        for one in self._known.values():
+            one.close()
+
+    def _make(self, settings: "Collection") -> "Describer":
+        engine = choose_engine(None, settings)
+        options = [] if engine == "basic" else self._options
+        return make_describer(engine, settings.engine_model, options, consent=settings.third_party_consent)
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """Does jobs on this machine."""
+
+    catalog: "Catalog"
+    config: Settings
+    describers: Describers
+    index: Index
+
+    async def __call__(self, job: "JobRow", report: Report) -> None:
+        """Raises `Stopped`, and `WordsightError` where the job can't be done."""
+        from scenes.catalog import collections
+
+        async with self.catalog.reading() as session:
+            row = await collections.by_id(session, job.collection_id)
+        if job.kind == "index":
+            await self.index(row.settings.name, True)
+        elif job.kind == "publish":
+            await self._publish(job, row, report)
+        else:
+            await self._caption(job, row, report)
+
+    def tidy(self, job_id: UUID) -> None:
+        """Remove what a job kept on this machine: its batches, its upload."""
+        shutil.rmtree(self._folder(job_id), ignore_errors=True)
+        Spool(self.config.spool).drop(job_id)
+
+    def leftovers(self, older_than_s: float = 600.0) -> list[UUID]:
+        """The jobs that keep something on this machine."""
+        found = Spool(self.config.spool).older_than(older_than_s)
+        for path in self._folders.glob("*"):
+            with suppress(ValueError):
+                found.append(UUID(path.name))
+        return found
+
+    async def _publish(self, job: "JobRow", row: "CollectionRow", report: Report) -> None:
+        from captioner.batches import BatchFolder
+        from captioner.publish import publish
+        from scenes.catalog.publishing import PublishCounts
+
+        source = job.source or ""
+        await asyncio.to_thread(check_real, source, self.config.job_sources)
+        counts = PublishCounts()
+        for folder in BatchFolder.all_in(Path(source)):
+            counts += await publish(self.catalog, row.id, folder)
+            report.tell({name: getattr(counts, name) for name in PublishCounts.__slots__})
+            if report.should_stop():
+                raise Stopped
+        await self.index(row.settings.name, False)
+
+    async def _caption(self, job: "JobRow", row: "CollectionRow", report: Report) -> None:
+        from captioner.publish import publish
+
+        items = await self._items(job)
+        describer = await self.describers.of(row.settings)
+        folder = captioning.batch_folder(self._folder(job.id), captioning.whole_recipe(describer, _OPTIONS))
+        known = known_in(self.catalog, row.id, folder.recipe.fingerprint())
+        tally = await asyncio.to_thread(_run, items, describer, folder, known, report)
+        if tally.stopped and not await self._is_cancelled(job):
+            raise Stopped
+        await publish(self.catalog, row.id, folder)
+        await self.index(row.settings.name, False)
+        if tally.stopped:
+            raise Stopped
+
+    async def _items(self, job: "JobRow") -> "Iterable[Item]":
+        from captioner.sources import check, items
+
+        if job.kind == "upload":
+            return [await self._uploaded(job)]
+        source = job.source or ""
+        await asyncio.to_thread(check_real, source, self.config.job_sources)
+        await asyncio.to_thread(check, source)
+        return guarded(items(source), self.config.job_sources)
+
+    async def _uploaded(self, job: "JobRow") -> "Item":
+        from captioner.sources import Item
+        from captioner.sources.item import Lost
+        from scenes.catalog import jobs
+
+        async with self.catalog.reading() as session:
+            key = await jobs.upload_key(session, job.id)
+
+        def read(limit_bytes: int) -> bytes:
+            try:
+                return Spool(self.config.spool).read(job.id, key)[: limit_bytes + 1]
+            except WordsightError as error:
+                raise Lost(error.message) from error
+
+        return Item(job.source or f"upload:{job.image_id}", read)
+
+    async def _is_cancelled(self, job: "JobRow") -> bool:
+        from scenes.catalog import jobs
+
+        async with self.catalog.reading() as session:
+            return (await jobs.get(session, job.id)).cancel_requested
+
+    @property
+    def _folders(self) -> Path:
+        return self.config.home / "batches" / "jobs"
+
+    def _folder(self, job_id: UUID) -> Path:
+        return self._folders / str(job_id)
+
+
+def _run(
+    items: "Iterable[Item]",
+    describer: "Describer",
+    folder: "BatchFolder",
+    known: "Known",
+    report: Report,
+) -> "Tally":
+    """Caption, telling the counts of this attempt and of those before it."""
+    from captioner.run import caption
+    from captioner.standing import standing
+    from captioner.stop import Stop
+    from scenes.outcome import Refused
+
+    before = [record.outcome for record in standing(folder)]
+    kinds = Counter(one.kind for one in before)
+    refused = Counter(one.reason.value for one in before if isinstance(one, Refused))
+    stop = Stop()
+
+    def tick(tally: "Tally") -> None:
+        if report.should_stop():
+            stop.set()
+        done = {"described": tally.described + kinds["described"], "refused": tally.refused + kinds["refused"]}
+        done |= {"failed": tally.failed, "already": max(0, tally.already - kinds["described"] - kinds["refused"])}
+        report.tell({"inputs": sum(done.values()), **done}, tally.reasons + refused)
+
+    tally = caption(items, describer, folder, plan=captioning.plan(folder.recipe), known=known, stop=stop, tick=tick)
+    tick(tally)
+    return tally

@@ -1,0 +1,139 @@
+"""One attempt at a job: taken, mirrored while it runs, ended or given back. What is done is injected."""
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from scenes.catalog import jobs
+from scenes.catalog.engine import Catalog, WriteSession
+from scenes.catalog.jobs import JobRow
+from scenes.catalog.queue import Interrupted
+from scenes.errors import WordsightError
+from scenes.job import JobState, told
+
+MIRROR_EVERY_S = 1.0
+AGAIN_S = 1.0
+POSTGRES_AWAY = frozenset({"postgres_unreachable", "postgres_busy"})
+
+
+class Stopped(Exception):
+    """The work ended before its end, as `Report.should_stop` asked."""
+
+
+class Report:
+    """How a job's work goes; told by the thread that does it, read by the loop that mirrors it."""
+
+    def __init__(self) -> None:
+        self.counts: Mapping[str, int] = {}
+        self.reasons: Mapping[str, int] = {}
+        self._stop = threading.Event()
+
+    def tell(self, counts: Mapping[str, int], reasons: Mapping[str, int] | None = None) -> None:
+        """The counts so far."""
+        self.counts, self.reasons = counts, reasons or {}
+
+    def should_stop(self) -> bool:
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+Perform = Callable[[JobRow, Report], Awaitable[None]]
+"""Does a job's work. Raises `Stopped`, and `WordsightError` where the job fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What surrounds a job: `tidy` removes what it kept on disk, once it is over."""
+
+    perform: Perform
+    tidy: Callable[[UUID], None]
+    say: Callable[[str], None]
+
+
+class Runner:
+    """Takes jobs from the queue, one a lane, until it is stopped."""
+
+    def __init__(self, catalog: Catalog, room: Room) -> None:
+        self._catalog = catalog
+        self._room = room
+        self._reports: set[Report] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End what is in hand soon; it goes back into the queue."""
+        self._stopping = True
+        for report in self._reports:
+            report.stop()
+
+    async def run(self, job_id: UUID) -> None:
+        """One attempt. Raises `Interrupted` where the job must be taken again."""
+        job = await self._insist(lambda session: jobs.begin(session, job_id))
+        if job is None:
+            self._room.tidy(job_id)
+            return
+        report = Report()
+        self._reports.add(report)
+        try:
+            await self._attend(job, report)
+        finally:
+            self._reports.discard(report)
+
+    async def _attend(self, job: JobRow, report: Report) -> None:
+        if self._stopping:
+            report.stop()
+        await self._mirror(job, report)
+        work = asyncio.ensure_future(self._room.perform(job, report))
+        while not work.done():
+            await asyncio.wait({work}, timeout=MIRROR_EVERY_S)
+            await self._mirror(job, report)
+        await self._end(job, work.exception())
+
+    async def _mirror(self, job: JobRow, report: Report) -> None:
+        """Where Postgres is away, the next turn tells it."""
+        try:
+            async with self._catalog.writing() as session:
+                if await jobs.mirror(session, job, report.counts, report.reasons):
+                    report.stop()
+        except WordsightError as error:
+            self._room.say(f"job {job.id}: {error.message}")
+
+    async def _end(self, job: JobRow, error: BaseException | None) -> None:
+        if _goes_back(error) or (isinstance(error, Stopped) and self._stopping):
+            await self._insist(lambda session: jobs.give_back(session, job))
+            raise Interrupted
+        state, why = self._verdict(job, error)
+        if await self._insist(lambda session: jobs.end(session, job, state, why)):
+            self._room.tidy(job.id)
+            self._room.say(f"job {job.id} ({job.kind} into {job.collection}): {why['message'] if why else state}")
+
+    def _verdict(self, job: JobRow, error: BaseException | None) -> tuple[JobState, Mapping[str, Any] | None]:
+        if error is None:
+            return "done", None
+        if isinstance(error, Stopped):
+            return "cancelled", None
+        if isinstance(error, WordsightError):
+            return "failed", told(error)
+        self._room.say(f"job {job.id}: {''.join(traceback.format_exception(error))}")
+        return "failed", {"code": "internal_error", "message": "the worker failed; its log says more", "fix": None}
+
+    async def _insist(self, write: Callable[[WriteSession], Awaitable[Any]]) -> Any:
+        """Write until Postgres takes it."""
+        while True:
+            try:
+                async with self._catalog.writing() as session:
+                    return await write(session)
+            except WordsightError as error:
+                if error.code not in POSTGRES_AWAY:
+                    raise
+                self._room.say(f"{error.message}; trying again")
+                await asyncio.sleep(AGAIN_S)
+
+
+def _goes_back(error: BaseException | None) -> bool:
+    return isinstance(error, WordsightError) and error.code in POSTGRES_AWAY

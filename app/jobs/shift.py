@@ -1,0 +1,82 @@
+"""A worker's shift: a lane for long jobs, one for uploads; lost workers' jobs go back, leftovers are swept."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from app.jobs.runner import POSTGRES_AWAY, Runner
+from scenes.catalog import jobs
+from scenes.catalog.engine import Catalog
+from scenes.catalog.queue import LANES, Queue
+from scenes.errors import EnvironmentMissing, WordsightError
+from scenes.job import told
+
+_AGAIN_S = 2.0
+_GIVEN_UP = EnvironmentMissing(
+    "worker_lost", "every worker that took this job was lost", fix="read the worker's log; memory is a usual reason"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What jobs keep on disk: `old` lists the jobs that do, written some time ago; `drop` removes it."""
+
+    old: Callable[[], list[UUID]]
+    drop: Callable[[UUID], None]
+
+
+class Shift:
+    """Does the jobs of one queue."""
+
+    def __init__(self, catalog: Catalog, queue: Queue, runner: Runner, leftovers: Leftovers) -> None:
+        self._catalog, self._queue = catalog, queue
+        self._runner, self._leftovers = runner, leftovers
+
+    async def once(self) -> None:
+        """Do what waits now, and end."""
+        await self.look_after()
+        await asyncio.gather(*(self._queue.work(lane, wait=False) for lane in sorted(set(LANES.values()))))
+
+    async def keep(self, every: timedelta) -> None:
+        """Do what comes until cancelled; the job in hand then goes back into the queue."""
+        async with asyncio.TaskGroup() as group:
+            for lane in sorted(set(LANES.values())):
+                group.create_task(self._keep_lane(lane))
+            group.create_task(self._keep_looking(every))
+
+    async def look_after(self) -> None:
+        """Rescue what lost workers held and sweep what ended jobs left. Raises `EnvironmentMissing`."""
+        for job_id in await self._queue.rescue():
+            async with self._catalog.writing() as session:
+                await jobs.give_up(session, job_id, told(_GIVEN_UP))
+        old = self._leftovers.old()
+        async with self._catalog.writing() as session:
+            await jobs.purge(session)
+            needed = await jobs.alive(session, old)
+        for job_id in set(old) - needed:
+            self._leftovers.drop(job_id)
+
+    async def _keep_lane(self, lane: str) -> None:
+        while True:
+            work = asyncio.ensure_future(self._queue.work(lane))
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                self._runner.stop()
+                work.cancel()
+                with contextlib.suppress(asyncio.CancelledError, WordsightError):
+                    await work
+                raise
+            except WordsightError as error:
+                if error.code not in POSTGRES_AWAY:
+                    raise
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _keep_looking(self, every: timedelta) -> None:
+        while True:
+            with contextlib.suppress(WordsightError):
+                await self.look_after()
+            await asyncio.sleep(every.total_seconds())

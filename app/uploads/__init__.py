@@ -1,0 +1,1 @@
+"""Raw images for captioning, spooled encrypted until they are described."""

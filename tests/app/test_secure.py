@@ -1,0 +1,91 @@
+"""HTTPS by flags, proxies believed only when named, no other web site let in, security headers on every answer."""
+
+import ipaddress
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.app.conftest import Command
+from tests.app.live import live
+from tests.app.serving import served
+
+FRIEND = "https://friend.example"
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 and its key, as PEM files."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(address, False).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    pem, secret = folder / "certificate.pem", folder / "key.pem"
+    pem.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+    return pem, secret
+
+
+@pytest.mark.cli
+@pytest.mark.postgres
+@pytest.mark.encoder
+def test_https_by_flags(command: Command, tmp_path: Path) -> None:
+    pem, key = certificate(tmp_path)
+    alone = command.run("serve", "--tls-certificate", str(pem))
+    assert alone.returncode == 2
+    assert "--tls-key" in alone.stderr
+    words = ("--tls-certificate", str(pem), "--tls-key", str(key), "--trust-proxy", "127.0.0.1")
+    with served(command.environment, *words, certificate=pem) as server:
+        assert server.login.startswith(f"{server.url}/login?token=")
+        with httpx.Client(base_url=server.url, verify=ssl.create_default_context(cafile=pem)) as client:
+            answer = client.get("/healthz")
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            cookie = client.get(server.login).headers["set-cookie"]
+            assert {"Secure", "HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
+            seen = client.get("/v1/keys/", headers={"X-Forwarded-Proto": "http"})
+            assert seen.headers["location"].startswith("http://")  # the proxy that was named is believed
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.url}/healthz")  # a certificate that nobody told of is not trusted
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(server.url.replace("https", "http"))
+
+
+@pytest.mark.postgres
+@pytest.mark.http
+def test_without_being_told_no_web_site_is_let_in(database_url: str, home: Path) -> None:
+    asked = {"Origin": FRIEND, "Access-Control-Request-Method": "POST"}
+    with live(database_url, home) as server, server.client() as client:
+        for answer in (client.options("/v1/keys", headers=asked), client.get("/healthz", headers=asked)):
+            assert not [name for name in answer.headers if name.startswith("access-control")]
+    with live(database_url, home, cors=(FRIEND,)) as server, server.client() as client:
+        let_in = client.options("/v1/keys", headers=asked)
+        assert let_in.headers["access-control-allow-origin"] == FRIEND
+        assert "access-control-allow-credentials" not in let_in.headers
+        other = client.options("/v1/keys", headers=asked | {"Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+@pytest.mark.postgres
+@pytest.mark.http
+def test_every_answer_carries_security_headers(database_url: str, home: Path) -> None:
+    wanted = {
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "x-frame-options": "DENY",
+        "cross-origin-opener-policy": "same-origin",
+    }
+    with live(database_url, home) as server, server.client() as client:
+        for path in ("/healthz", "/v1/keys", "/nothing", "/", "/openapi.json", "/docs", "/static/style.css"):
+            headers = client.get(path).headers
+            assert {name: headers.get(name) for name in wanted} == wanted, path
+            assert "server" not in headers or "wordsight" not in headers["server"]
+            assert ("content-security-policy" in headers) == (path != "/docs")
+            assert "strict-transport-security" not in headers
+        assert client.post("/v1/keys", content=b"x" * 100_000).headers["x-frame-options"] == "DENY"
