@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import quality_page
+from benchmarks.quality_probability import probability
 from benchmarks.recording import ROOT, record
 from indexer.encoder import Encoded, Encoder
 from indexer.evaluation.composition import Composition, composed, read_composition
@@ -23,20 +24,22 @@ from indexer.ranking import Ranking
 from indexer.sentence_encoder import SentenceEncoder
 from scenes.models import BASE_ENCODER, DEFAULT_ENCODER
 from scenes.recipe import EncoderRecipe
+from scenes.relevance import Relevance
 
 MEASURED = (
     "indexer/evaluation", "indexer/ranking.py", "indexer/late_interaction.py", "indexer/words.py",
-    "indexer/embedding.py", "scenes/wording.py", "scenes/wordsight-minilm-1.npz", "benchmarks/bench_quality.py",
+    "indexer/embedding.py", "scenes/relevance.py", "scenes/wording.py", "scenes/wordsight-minilm-1.npz",
+    "scenes/wordsight-minilm-1.json", "benchmarks/bench_quality.py", "benchmarks/quality_probability.py",
 )  # fmt: skip
-DENSE = Ranking(dense=1.0, words=0.0, neighbours=0.0)
-WORDS = Ranking(dense=0.2, words=0.8, neighbours=0.0)
+DENSE = Ranking(dense=1.0, words=0.0, pairs=0.0)
+WORDS = Ranking(dense=0.2, words=0.8, pairs=0.0)
 STEPS = (
     ("public encoder, pooled vector", BASE_ENCODER, DENSE),
     ("+ words", BASE_ENCODER, WORDS),
-    ("+ neighbouring words", BASE_ENCODER, Ranking()),
+    ("+ pairs of words", BASE_ENCODER, Ranking()),
     ("calibrated, pooled vector", DEFAULT_ENCODER, DENSE),
     ("+ words", DEFAULT_ENCODER, WORDS),
-    ("+ neighbouring words (the default)", DEFAULT_ENCODER, Ranking()),
+    ("+ pairs of words (the default)", DEFAULT_ENCODER, Ranking()),
 )
 SETS = ("coco-gpt4o", "coco-gpt4o-distractors")
 PAIRS = ("compositional-captions", "compositional")
@@ -70,7 +73,15 @@ def main() -> None:
     pairs = {name: data / f"{name}.jsonl" for name in PAIRS}
     encoders = {name: Remembering(SentenceEncoder.load(name)) for name in (BASE_ENCODER, DEFAULT_ENCODER)}
     rows = [_row(title, encoders[encoder], ranking, sets, pairs) for title, encoder, ranking in STEPS]
-    figures = {"steps": rows, "judged": _judged(rows[-1]), "calibration": _calibration()}
+    calibration = _calibration()
+    shipped = Relevance.model_validate(calibration["relevance"])
+    chances = {name: probability(one, encoders[DEFAULT_ENCODER], Ranking(), shipped) for name, one in sets.items()}
+    figures = {
+        "steps": rows,
+        "probability": chances,
+        "judged": _judged(rows[-1]),
+        "calibration": calibration,
+    }
     for row in rows:
         row.pop("values")
     record("bench_quality", figures, measured=MEASURED, seed=0)
@@ -88,7 +99,7 @@ def _row(
         "retrieval": {name: _measures(one) for name, one in found.items()},
         "composition": {name: _kinds(one, pairs[name]) for name, one in composition.items()},
         "values": {name: (one.values["recall@1"], one.clusters) for name, one in found.items()},
-        "weights": {"dense": ranking.dense, "words": ranking.words, "neighbours": ranking.neighbours},
+        "weights": {"dense": ranking.dense, "words": ranking.words, "pairs": ranking.pairs},
     }
 
 

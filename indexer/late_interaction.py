@@ -2,8 +2,11 @@
 
 One pooled vector blurs which colour belongs to which object; vectors of words in their context do not. A score is
 the mean over the query's words of the largest inner product with any word of the description (MaxSim of ColBERT,
-Khattab and Zaharia 2020, arXiv 2004.12832; the mean in place of the sum, so that long queries score alike). The
-same is done with pairs of neighbouring words, which bind 'red' to 'bus' where single words do not.
+Khattab and Zaharia 2020, arXiv 2004.12832; the mean in place of the sum, so that long queries score alike).
+
+Pairs bind 'red' to 'bus' where single words do not: two neighbours of the query look for two words of the
+description that stand in the same order and close to each other, both of which must fit, so their inner products are
+multiplied (the soft n-grams of Conv-KNRM, Dai et al. 2018, without weights to learn).
 """
 
 from collections.abc import Sequence
@@ -16,9 +19,9 @@ from indexer.encoder import Words
 Packed = NDArray[np.int8]
 """int8 (t, word_dim): one text's word vectors, in steps of 1/127."""
 
+REACH = 2
+"""How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
 _LEVELS = 127
-_SHORTEST = 1e-6
-"""Vectors whose sum is a thousandth as long as they are cancel out: what is left is rounding."""
 
 
 def pack(words: Words) -> Packed:
@@ -27,57 +30,39 @@ def pack(words: Words) -> Packed:
 
 
 def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32]:
-    """MaxSim by words and by neighbouring words of one query against documents, float32 (2, n), about −1…1.
+    """MaxSim by words and by pairs of one query against documents, float32 (2, n), about −1…1 and 0…1.
 
-    0 where the query or the document has no words. The product of two pairs of neighbours is the sum of four
-    products of single words over the pairs' lengths, so that one matrix product serves both.
+    0 where the query or the document has no words. A query of one word is a pair with itself.
     """
     scores = np.zeros((2, len(documents)), np.float32)
     filled = [place for place, words in enumerate(documents) if len(words)]
     if not filled or not len(query):
         return scores
     said = np.concatenate([documents[place] for place in filled]).astype(np.float32)
-    starts = np.cumsum([0, *(len(documents[place]) for place in filled[:-1])])
+    lengths = np.array([len(documents[place]) for place in filled])
+    starts = np.cumsum(lengths) - lengths
     products: NDArray[np.float32] = np.divide(query, _LEVELS, dtype=np.float32) @ said.T
     scores[0, filled] = _best_matches(products, starts)
-    scores[1, filled] = _best_matches(_pair_products(query, products, said, starts), starts)
+    scores[1, filled] = _best_matches(_pair_products(products, lengths), starts)
     return scores
 
 
-def neighbours(words: Words) -> Words:
-    """Each word and the next as one unit vector, float32 (max(1, t − 1), word_dim); a lone word stands for itself."""
-    if len(words) < 2:  # noqa: PLR2004 - a pair
-        return words
-    sums = words[:-1] + words[1:]
-    pairs: Words = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    return pairs
+def _pair_products(products: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The best product of each pair of the query for each first word of a pair, float32 (max(1, q − 1), t).
 
-
-def _pair_products(
-    query: Words, products: NDArray[np.float32], said: Words, starts: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """Products of the query's pairs with each word of the documents and its next; minus infinity where none is next.
-
-    `products` float32 (q, t) are those of the query's words with `said`, all documents' words in steps of 1/127.
+    `products` float32 (q, t) are those of the query's words with the words of all documents, `lengths` words each.
     """
-    if len(query) > 1:
-        products = (products[:-1] + products[1:]) / _lengths_of_sums(query)[:, None]
-    last = np.append(starts[1:], len(said)) - 1
-    pairs = np.empty_like(products)
-    np.add(products[:, :-1], products[:, 1:], out=pairs[:, :-1])
-    pairs[:, :-1] /= _lengths_of_sums(said) / np.float32(_LEVELS)
-    pairs[:, last] = np.where(last == starts, products[:, last], -np.inf)
-    return pairs
+    likeness = np.maximum(products, 0)
+    first, second = (likeness[:-1], likeness[1:]) if len(likeness) > 1 else (likeness, likeness)
+    best: NDArray[np.float32] = first * second
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(best.shape[1])
+    for step in range(1, REACH + 1):
+        further = first[:, :-step] * second[:, step:]
+        further *= left[:-step] > step
+        np.maximum(best[:, :-step], further, out=best[:, :-step])
+    return best
 
 
-def _lengths_of_sums(words: Words) -> NDArray[np.float32]:
-    """The length of each word's vector added to the next's, float32 (t − 1,), never 0."""
-    squares = np.einsum("ij,ij->i", words, words)
-    sums = squares[:-1] + squares[1:] + 2 * np.einsum("ij,ij->i", words[:-1], words[1:])
-    lengths: NDArray[np.float32] = np.sqrt(np.maximum(sums, np.float32(_SHORTEST) * squares[:-1]))
-    return np.maximum(lengths, np.finfo(np.float32).tiny)
-
-
-def _best_matches(products: NDArray[np.float32], starts: NDArray[np.intp]) -> NDArray[np.float32]:
+def _best_matches(products: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
     means: NDArray[np.float32] = np.maximum.reduceat(products, starts, axis=1).mean(axis=0)
     return means

@@ -1,8 +1,8 @@
 """The order that is shown: candidates by pooled vectors, then by words as well.
 
-score = dense · cosine of the pooled vectors + words · late interaction of words + neighbours · that of neighbouring
-words; the weights add up to 1. All three lie on one scale whatever else the collection holds, so a score means the
-same in every answer. The weights were tuned on training captions alone (docs/quality.md has the ablation).
+score = dense · cosine of the pooled vectors + words · late interaction of words + pairs · that of pairs of words;
+the weights add up to 1. All three lie on one scale whatever else the collection holds, so a score means the same in
+every answer. The weights were chosen on held-out training images alone (docs/quality.md has the ablation).
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ class Ranking:
     """How candidates become an answer."""
 
     depth: int = DEPTH
-    dense: float = 0.3
-    words: float = 0.2
-    neighbours: float = 0.5
+    dense: float = 0.2
+    words: float = 0.4
+    pairs: float = 0.4
 
     def candidates(self, k: int) -> int:
         """How many images the index is asked for when k are wanted."""
@@ -48,6 +48,6 @@ class Ranking:
 
     def fused(self, dense: NDArray[np.float32], late: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores float32 (n,), higher is better, from cosines (n,) and late interaction (2, n)."""
-        shares = np.array([self.words, self.neighbours], np.float32)
+        shares = np.array([self.words, self.pairs], np.float32)
         fused: NDArray[np.float32] = (self.dense * dense + shares @ late).astype(np.float32)
         return fused

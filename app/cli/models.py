@@ -12,7 +12,7 @@ import typer
 from app.cli import output
 from app.cli.options import Json
 from indexer.encoder_delta import apply_delta
-from scenes.errors import EnvironmentMissing
+from scenes.errors import EnvironmentMissing, WordsightError
 from scenes.models import CalibratedModel, PackagedModel, find_model, models_folder, packaged_models, verify_model
 from scenes.relevance import MANIFEST
 
@@ -37,7 +37,7 @@ def models(as_json: Json = False) -> None:
 
 
 def _ensure(name: str, model: PackagedModel | CalibratedModel, folder: Path) -> str:
-    if folder.is_dir():
+    if folder.is_dir() and not (isinstance(model, CalibratedModel) and _is_outdated(name, folder)):
         verify_model(name, folder)
         return "intact"
     with tempfile.TemporaryDirectory(prefix="wordsight-models-") as scratch:
@@ -52,6 +52,15 @@ def _ensure(name: str, model: PackagedModel | CalibratedModel, folder: Path) -> 
         verify_model(name, fresh)
         _move_in(fresh, folder)
     return "unpacked"
+
+
+def _is_outdated(name: str, folder: Path) -> bool:
+    """A model of our own making that is not as this version makes it is made anew."""
+    try:
+        verify_model(name, folder)
+    except WordsightError:
+        return True
+    return False
 
 
 def _export_encoder(folder: Path) -> None:
@@ -93,4 +102,11 @@ def _move_in(fresh: Path, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(fresh, beside)
-    beside.rename(folder)
+    if folder.is_dir():
+        outdated = folder.with_name(f".{folder.name}.outdated")
+        shutil.rmtree(outdated, ignore_errors=True)
+        folder.rename(outdated)
+        beside.rename(folder)
+        shutil.rmtree(outdated)
+    else:
+        beside.rename(folder)

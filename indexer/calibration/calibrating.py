@@ -71,6 +71,7 @@ def calibrate(
     after = figures(evaluate(judged, calibrated, Ranking()))
     manifest = _manifest(encoder, plan, progress, identity, len(training), len(held_out)) | {
         "dropped_captions": dropped,
+        "ranking": asdict(Ranking()),
         "before": before,
         "after": after,
         "relevance": fit_relevance(held_out, calibrated, Ranking()).model_dump(),

@@ -1,0 +1,68 @@
+"""What P(relevant) is worth on the development sets: calibration error, reliability, and saying that nothing fits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.calibration.relevance import logistic
+from indexer.encoder import Encoder
+from indexer.evaluation.dataset import Dataset
+from indexer.evaluation.gallery import Gallery
+from indexer.evaluation.reliability import Reliability, recognised, reliability
+from indexer.ranking import Ranking
+from scenes.relevance import Relevance, gaps
+
+FOUND = 50
+ALARMS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+RESULTS = 10
+
+
+def probability(dataset: Dataset, encoder: Encoder, ranking: Ranking, shipped: Relevance) -> dict[str, Any]:
+    """Of the first result of each query: with the shipped calibration, and fitted on one half of the images for the
+    other. Of queries whose image is taken away: how many the shipped probability recognises, by false alarms."""
+    places = {name: place for place, name in enumerate(dataset.document_ids)}
+    images = np.array([places[min(dataset.relevant[query])] for query in dataset.query_ids])
+    gallery = Gallery.of(dataset.documents, encoder, ranking)
+    found = gallery.search(dataset.queries, FOUND)
+    answers = [(one.scores.astype(np.float64), one.rows == image) for one, image in zip(found, images, strict=True)]
+    right = np.array([hits[0] for _, hits in answers])
+    elsewhere = np.array([_first(shipped, scores) for scores, _ in answers])
+    halved = np.empty(len(answers))
+    halves = []
+    for half in (images % 2 == 0, images % 2 == 1):
+        fitted = _fitted([answer for answer, mine in zip(answers, ~half, strict=True) if mine])
+        halved[half] = [_first(fitted, scores) for (scores, _), mine in zip(answers, half, strict=True) if mine]
+        halves.append(_shown(reliability(halved[half], right[half])))
+    gone = np.array([_first(shipped, scores[~hits]) for scores, hits in answers])
+    return {
+        "trained elsewhere": _shown(reliability(elsewhere, right)),
+        "fitted on the other half": _shown(reliability(halved, right)),
+        "halves": halves,
+        "nothing": dict(zip(map(str, ALARMS), recognised(elsewhere, gone, np.array(ALARMS)).round(4), strict=True)),
+    }
+
+
+def _first(relevance: Relevance, scores: NDArray[np.float64]) -> float:
+    return relevance.probabilities(scores[:RESULTS].tolist())[0]
+
+
+def _fitted(answers: Sequence[tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> Relevance:
+    rows = [
+        (1.0, score, gap)
+        for scores, _ in answers
+        for score, gap in zip(scores[:RESULTS].tolist(), gaps(scores[:RESULTS].tolist()), strict=True)
+    ]
+    right = np.concatenate([hits[:RESULTS] for _, hits in answers]).astype(np.float64)
+    intercept, score, gap = logistic(np.array(rows), right)
+    return Relevance(intercept=float(intercept), score=float(score), gap=float(gap))
+
+
+def _shown(one: Reliability) -> dict[str, Any]:
+    return {
+        "error": round(one.error, 4),
+        "floor": round(one.floor, 4),
+        "stated": one.stated.round(4).tolist(),
+        "found": one.found.round(4).tolist(),
+    }
