@@ -4,29 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quality_texts import DATA, HEAD, NOTHING, PROBABILITY, REJECTED
 from indexer.evaluation.intervals import Interval
 from indexer.evaluation.plots import bars, lines
 from scenes.artifact import write_file
 
 _LAST = {"all": -1, "swap_*": 1, "blind": 2}
-_REJECTED = (
-    ("Hubness correction (mean similarity to a bank of training captions, subtracted)",
-     "+.010 / −.007 R@1 without / with distractors at its best weight: the bank knows one kind of image only"),
-    ("BM25 in the mix (weight .3 of z-scores beside pooled vectors and words)", "−.019 / −.018 R@1; BM25 alone .505"),
-    ("Words weighted by their rarity in the collection", "−.022 / −.028 R@1 alone, .000 in the mix"),
-    ("Neighbouring words as one summed vector in place of pairs whose two likenesses are multiplied (weights .3, .2, .5)",
-     "R@1 .681 / .656, the same; swaps .747 on captions and .545 on machine descriptions"),
-    ("The smaller of a pair's two likenesses in place of their product",
-     "swaps .72 to .75 on captions at the same R@1"),
-    ("Pairs up to 1 or 3 words apart in place of 2",
-     "the same within chance on held-out images (R@1 + composition 1.709 and 1.704, against 1.707)"),
-    ("Three neighbouring words in place of two, as summed vectors", "−.016 R@1, swaps +.02 to −.02"),
-    ("'Nothing matches' from 22 features of the first answer (terms, weakest words, gaps, lengths), logistic and boosted",
-     "at most .25 recognised at 5 % false alarms, as from the score alone (area under the curve .75)"),
-    ("Captions of another image mixed into the training text, learning rate 7e-5, counterfactual weight 1",
-     "pooled vector −.060 R@1: too far from real descriptions"),
-    ("Projection of words to 96 in place of 128 dimensions", "−.001 R@1, composition −.01"),
-)  # fmt: skip
 
 
 def write(folder: Path, figures: Mapping[str, Any]) -> None:
@@ -34,7 +17,7 @@ def write(folder: Path, figures: Mapping[str, Any]) -> None:
     steps = figures["steps"]
     plotted = {f"step {n}": Interval(*row["retrieval"]["coco-gpt4o"]["recall@1"]) for n, row in _numbered(steps)}
     bars(folder / "images" / "quality.svg", "R@1 on coco-gpt4o, 95 % intervals", plotted)
-    parts = [_HEAD, _retrieval(steps), "![R@1 by step](images/quality.svg)", _composition(steps), _bars(figures), _DATA]
+    parts = [HEAD, _retrieval(steps), "![R@1 by step](images/quality.svg)", _composition(steps), _bars(figures), DATA]
     parts += [_probability(figures["probability"], folder), _training(figures["calibration"]), _rejected()]
     write_file(folder / "quality.md", ("\n\n".join(parts) + "\n").encode())
 
@@ -95,9 +78,10 @@ def _probability(chances: Mapping[str, Any], folder: Path) -> str:
     alarms = list(next(iter(chances.values()))["nothing"])
     told = [f"| removed and told, by false alarms | {' | '.join(alarms)} |", f"| --- |{' --- |' * len(alarms)}"]
     for name, one in chances.items():
-        told.append(f"| {name} | {' | '.join(f'{one["nothing"][at]:.3f}' for at in alarms)} |")
+        shares = [f"{one['nothing'][at]:.3f}" for at in alarms]
+        told.append(f"| {name} | {' | '.join(shares)} |")
     return "\n\n".join(
-        [_PROBABILITY, "\n".join(rows), "![reliability](images/reliability.svg)", _NOTHING, "\n".join(told)]
+        [PROBABILITY, "\n".join(rows), "![reliability](images/reliability.svg)", NOTHING, "\n".join(told)]
     )
 
 
@@ -108,14 +92,14 @@ def _training(calibration: Mapping[str, Any]) -> str:
         f"{calibration['training_images']} images (five human captions each) trained on, "
         f"{calibration['held_out_images']} held out for judging, {calibration['dropped_captions']} captions dropped "
         f"that are also evaluated; seed {plan['seed']}, {calibration['steps']} steps of {plan['batch']} pairs, "
-        f"learning rate {plan['learning_rate']}. Held-out R@1 {judged[0]:.3f} before, {judged[1]:.3f} after. The weights "
-        "were chosen when neighbouring words were summed in the ranking; one seed only was trained.\n\n"
+        f"learning rate {plan['learning_rate']}. Held-out R@1 {judged[0]:.3f} before, {judged[1]:.3f} after. "
+        "The weights were chosen when neighbouring words were summed in the ranking; one seed only was trained.\n\n"
         "To repeat it: `make encoder DATA=FOLDER`, with `captions-train.jsonl` in the folder."
     )
 
 
 def _rejected() -> str:
-    lines = ["| tried | measured |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in _REJECTED)]
+    lines = ["| tried | measured |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in REJECTED)]
     return (
         "## What did not help\n\nMeasured once while the ranking was made, and left out of the code.\n\n"
         + "\n".join(lines)
@@ -132,27 +116,3 @@ def _range(value: list[float]) -> str:
 
 def _ranged(value: list[float]) -> str:
     return f"**{_plain(value)}** ({_range(value)})"
-
-
-_HEAD = """# Quality
-
-Generated by `make bench GROUPS=bench_quality` with `WORDSIGHT_DATA` naming the data folder. A tie is a miss;
-intervals are 95 %, from a bootstrap over images."""
-
-_PROBABILITY = """## Probability
-
-P(relevant) of the first result of each query: expected calibration error in 15 bins of equal mass. "Trained elsewhere"
-is what ships, fitted on held-out training images; the other way fits on the images of one half of the set and measures
-on the other. Beside it stands the error that a perfect calibration would show on as many queries by chance."""
-
-_NOTHING = """Can it tell that nothing matches? Each query's image is taken away; the share of these searches whose first
-P(relevant) lies below the bound under which so many searches with their image fall. Scenes of one kind resemble each
-other, so that something else mostly fits: the bar of .60 at 5 % is missed, and no answer claims that nothing matches."""
-
-_DATA = """## Data
-
-Development sets: 278 machine-written descriptions of COCO val2017 images (CompreCap, MIT) with 1,391 human captions as
-queries (COCO captions, CC BY 4.0); the same among 1,000 machine-written descriptions of other images (ImageInWords
-CM_3600, CC BY 4.0); minimal pairs of SugarCrepe (MIT). Training: captions of 2,596 other COCO val2017 images. No image
-is in both, and nothing was trained or tuned on a development set: the weights of the ranking were chosen on held-out
-training images. The public encoder has itself seen COCO captions, so compare with its row, not with the literature."""
