@@ -143,7 +143,7 @@ async def _previous(session: ReadSession, row: CollectionRow, home: Path) -> lis
 
 
 def _strays(row: CollectionRow, home: Path) -> list[Drift]:
-    kept = {str(release) for release in (row.active_release, row.previous_release) if release}
+    kept = {str(release) for release in row.releases}
     parent = releases_folder(home) / str(row.id)
     names = sorted(path.name for path in parent.iterdir() if path.name not in kept) if parent.is_dir() else []
     return [Drift("stray_folder", len(names), ", ".join(names[:_EXAMPLES]))] if names else []

@@ -17,9 +17,17 @@ Tick = Callable[[int, int], None]
 
 
 async def embed_missing(
-    catalog: Catalog, collection_id: int, encoder: Encoder, tick: Tick = lambda _done, _total: None
+    catalog: Catalog,
+    collection_id: int,
+    encoder: Encoder,
+    tick: Tick = lambda _done, _total: None,
+    *,
+    seen: bool = True,
 ) -> int:
-    """Give every current description of a collection its vectors; returns how many were embedded."""
+    """Give every current description of a collection its vectors; returns how many were embedded.
+
+    Not `seen`: of an encoder that does not answer yet (see `embeddings.store`).
+    """
     async with catalog.writing() as session:
         fingerprint = await recipes.remember_encoder(session, encoder.recipe)
         total = await embeddings.count_missing(session, collection_id, fingerprint)
@@ -32,7 +40,7 @@ async def embed_missing(
         rows = embed([description for _, description in todo], encoder)
         async with catalog.writing() as session:
             stored = [(row_id, row) for (row_id, _), row in zip(todo, rows, strict=True)]
-            await embeddings.store(session, collection_id, fingerprint, stored)
+            await embeddings.store(session, collection_id, fingerprint, stored, seen=seen)
         done += len(todo)
         tick(done, max(total, done))
 

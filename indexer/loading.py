@@ -49,7 +49,7 @@ class Loader:
         """A snapshot as old as the best release that can be opened; of nothing at all where none can."""
         async with self.catalog.reading() as session:
             row = await collections.by_id(session, collection_id)
-            named = [one for one in (row.active_release, row.previous_release) if one is not None]
+            named = row.releases
             there = {one: await releases.get(session, one) for one in named}
         base = self._bare(collection_id)
         troubles = []

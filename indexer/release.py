@@ -23,7 +23,7 @@ from scenes.catalog import collections, releases
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.catalog.releases import Release
-from scenes.errors import Corrupt, EnvironmentMissing
+from scenes.errors import Conflict, Corrupt, EnvironmentMissing
 from scenes.recipe import EncoderRecipe, IndexRecipe
 
 KIND = "index-release"
@@ -38,17 +38,23 @@ async def build(
     home: Path,
     kind: IndexRecipe | None = None,
     queries: LikelyQueries | None = None,
+    *,
+    candidate: bool = False,
 ) -> Release:
     """Build, verify and flip a release of all vectors that the collection has under an encoder recipe.
 
-    The kind of index is chosen by their number, unless given; one that is tuned is tuned with `queries`. Raises
-    `Corrupt` (`release_unfit`) where the index does not hold what it promises, `EnvironmentMissing`
-    (`release_unwritable`) where the disk is full or closed; the active release stays then.
+    The kind of index is chosen by their number, unless given; one that is tuned is tuned with `queries`. A `candidate`
+    of another encoder is not flipped to. Raises `Corrupt` (`release_unfit`) where the index does not hold what it
+    promises, `EnvironmentMissing` (`release_unwritable`) where the disk is full or closed, `Conflict`
+    (`encoder_changed`) where the collection answers with another encoder by now; the active release stays then.
     """
     async with catalog.writing() as turn:
         await collections.hold_for_build(turn, collection.id)
+        now = await collections.by_id(turn, collection.id)
+        if not candidate and now.settings.encoder != collection.settings.encoder:
+            raise Conflict("encoder_changed", "the collection's encoder changed meanwhile", fix="build again")
         with _told_plainly(home):
-            return await _build(catalog, collection, encoder, home, kind, queries)
+            return await _build(catalog, collection, encoder, home, kind, queries, candidate)
 
 
 async def _build(
@@ -58,6 +64,7 @@ async def _build(
     home: Path,
     kind: IndexRecipe | None,
     queries: LikelyQueries | None,
+    candidate: bool,
 ) -> Release:
     release_id = uuid.uuid4()
     folder = releases_folder(home) / str(collection.id) / str(release_id)
@@ -82,7 +89,7 @@ async def _build(
     )
     async with catalog.writing() as session:
         await releases.add(session, release)
-        await releases.flip(session, collection.id, release_id)
+        await (releases.propose if candidate else releases.flip)(session, collection.id, release_id)
         await collections.notify(session, collection.id, gathered.generation)
     await prune(catalog, collection.id, home)
     return release
@@ -99,13 +106,13 @@ def open_release(release: Release, home: Path) -> ExactIndex | FaissIndex:
 
 
 async def prune(catalog: Catalog, collection_id: int, home: Path) -> list[str]:
-    """Remove the folders of all releases but the active and the previous one; returns their names.
+    """Remove the folders of all releases but the active, the previous and the candidate; returns their names.
 
     Only a builder whose turn it is may do this: what another one builds would go too.
     """
     async with catalog.reading() as session:
         row = await collections.by_id(session, collection_id)
-    kept = {str(release) for release in (row.active_release, row.previous_release) if release}
+    kept = {str(release) for release in row.releases}
     parent = releases_folder(home) / str(collection_id)
     strays = [path for path in parent.iterdir() if path.name not in kept] if parent.is_dir() else []
     for folder in strays:

@@ -65,6 +65,10 @@ class Searcher:
             newest = flight.result()
         return newest
 
+    def forget(self, collection_id: int) -> None:
+        """Let go of a collection's snapshot; searches that hold it are not disturbed."""
+        self._kept.pop(collection_id, None)
+
     def troubles(self) -> dict[int, str]:
         """For each collection whose active release does not answer, by its number: why."""
         newest = [kept.newest for kept in self._kept.values()]

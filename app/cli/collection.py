@@ -101,7 +101,22 @@ async def _set(catalog: "Catalog", name: str, given: dict[str, Any]) -> dict[str
     async with catalog.writing() as session:
         before = (await collections.get(session, name)).settings
         after = checked(Collection, **(before.model_dump() | given))
+        if after.encoder != before.encoder:
+            await _refuse_where_vectors_answer(session, name)
         return await _body(session, await collections.update(session, after))
+
+
+async def _refuse_where_vectors_answer(session: Any, name: str) -> None:
+    """Another encoder's queries fit no vectors: where there are some, they are made beside first."""
+    from scenes.catalog import collections
+
+    row = await collections.get(session, name)
+    if row.active_release is not None:
+        raise BadInput(
+            "encoder_in_use",
+            f"{name!r} is answered by the vectors of its encoder",
+            fix=f"wordsight index build --beside --encoder NAME -c {name}; index compare; index flip",
+        )
 
 
 async def _show(catalog: "Catalog", name: str) -> dict[str, Any]:

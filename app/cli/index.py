@@ -1,13 +1,13 @@
-"""`wordsight index build|status|verify|repair|rollback`: index releases of a collection."""
+"""`wordsight index build|status|verify|repair`: index releases of a collection; a change of encoder is next door."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import output
+from app.cli import index_encoder, output
 from app.cli.options import CollectionOption, Json
 from app.cli.wiring import load_encoder, with_catalog
-from scenes.errors import Corrupt
+from scenes.errors import BadInput, Corrupt
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from indexer.repair import Repaired
     from scenes.catalog.engine import Catalog
     from scenes.catalog.releases import Release
+
+EncoderOption = Annotated[str | None, typer.Option("--encoder", help="With --beside: the encoder's name or folder.")]
+Beside = Annotated[bool, typer.Option("--beside", help="Leave the encoder that answers alone; flip later.")]
 
 
 def register(cli: typer.Typer) -> None:
@@ -25,13 +28,22 @@ def register(cli: typer.Typer) -> None:
     group.command()(status)
     group.command()(verify)
     group.command()(repair)
-    group.command()(rollback)
+    index_encoder.register(group)
     cli.add_typer(group, name="index")
 
 
-def build(collection: CollectionOption, as_json: Json = False) -> int:
-    """Embed what is missing, build a new release, verify it against exact search and flip to it."""
-    _print(as_json, with_catalog(lambda catalog, config: _build(catalog, config, collection)))
+def build(
+    collection: CollectionOption, encoder: EncoderOption = None, beside: Beside = False, as_json: Json = False
+) -> int:
+    """Embed what is missing, build a new release, verify it against exact search and flip to it.
+
+    With --beside and --encoder, all of it happens beside the encoder that answers: look with `index compare`, let it
+    answer with `index flip`.
+    """
+    if beside != (encoder is not None):
+        raise BadInput("beside_incomplete", "another encoder is built with both --encoder NAME and --beside")
+    body = with_catalog(lambda catalog, config: _build(catalog, config, collection, encoder))
+    _print(as_json, body)
     return 0
 
 
@@ -55,16 +67,12 @@ def repair(collection: CollectionOption, as_json: Json = False) -> int:
     return 1 if done.after.drift else 0
 
 
-def rollback(collection: CollectionOption, as_json: Json = False) -> int:
-    """Go back to the previous release; what changed since is still found beside it."""
-    _print(as_json, with_catalog(lambda catalog, _: _rollback(catalog, collection)))
-    return 0
-
-
-async def _build(catalog: "Catalog", config: "Settings", name: str) -> dict[str, Any]:
+async def _build(catalog: "Catalog", config: "Settings", name: str, beside: str | None) -> dict[str, Any]:
     from indexer.refresh import refresh
     from scenes.catalog import collections
 
+    if beside is not None:
+        return _body(await index_encoder.prepare(catalog, config, name, beside), 0)
     async with catalog.reading() as session:
         row = await collections.get(session, name)
     with output.progress("embedding") as tick:
@@ -82,23 +90,14 @@ async def _status(catalog: "Catalog", config: "Settings", name: str) -> dict[str
         release = await releases.active(session, row.id)
         since = release.generation if release else 0
         changed = await embeddings.count_since(session, row.id, since)
-    body = _body(release, changed)
+        candidate = await releases.get(session, row.candidate_release) if row.candidate_release else None
+    body = _body(release, changed) | {"candidate": str(candidate.id) if candidate else None}
     try:
         if release is not None:
             open_release(release, config.home)
     except Corrupt as error:
         body["damage"] = f"{error.message}; another release answers, or Postgres; index repair mends it"
     return body
-
-
-async def _rollback(catalog: "Catalog", name: str) -> dict[str, Any]:
-    from scenes.catalog import collections, releases
-
-    async with catalog.writing() as session:
-        row = await collections.get(session, name)
-        release = await releases.rollback(session, row.id)
-        await collections.notify(session, row.id, row.generation)
-    return _body(release, 0)
 
 
 async def _verify(catalog: "Catalog", config: "Settings", name: str) -> "Report":
@@ -135,6 +134,7 @@ def _body(release: "Release | None", changed: int) -> dict[str, Any]:
         "rows": release.rows if release else 0,
         "recall_at_10": release.recall_at_10 if release else None,
         "kind": release.index_recipe.kind if release else None,
+        "encoder": release.encoder_name if release else None,
         "changed_since": changed,
         "damage": None,
         "drift": None,

@@ -1,6 +1,7 @@
 """The encoders that a server has open, one for each name that its collections use, each with its searcher."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,11 +13,14 @@ from indexer.encoder import Encoder
 from indexer.encoder_files import find_encoder
 from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder, itself
 from indexer.searcher import Searcher
+from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
-from scenes.errors import Overloaded
+from scenes.errors import Overloaded, WordsightError
 from scenes.relevance import Relevance, read_relevance
 
 MOST = 4
+_AGAIN_S = 30.0
+_log = logging.getLogger(__name__)
 _WARM = "a first query, so that the next one is quick"
 
 
@@ -68,6 +72,8 @@ class Engines:
         self._batchers: list[MicroBatcher] = []
         self._opening = asyncio.Lock()
         self._followers: AsyncExitStack | None = None
+        self._answers: dict[int, str | None] = {}
+        self._moving: dict[int, asyncio.Task[None]] = {}
 
     async def of(self, name: str | None) -> Engine:
         """The engine of an encoder, warm. Raises as the encoder's loading does, and `Overloaded`."""
@@ -78,6 +84,34 @@ class Engines:
             if name not in self._opened:
                 self._opened[name] = await self._open(name)
             return self._opened[name]
+
+    async def answering(self, collection: CollectionRow) -> Engine:
+        """The engine that answers a collection now.
+
+        Where its encoder was changed, the one that answered before goes on until the new one is loaded and has read
+        the new release, so that no request waits for either. Raises as `of` does.
+        """
+        wanted = collection.settings.encoder
+        before = self._answers.setdefault(collection.id, wanted)
+        if before == wanted or before not in self._opened:
+            self._answers[collection.id] = wanted
+            return await self.of(wanted)
+        moving = self._moving.get(collection.id)
+        if moving is None or moving.done():
+            self._moving[collection.id] = asyncio.create_task(self._move(collection, before))
+        return self._opened[before]
+
+    async def _move(self, collection: CollectionRow, before: str | None) -> None:
+        try:
+            engine = await self.of(collection.settings.encoder)
+            await engine.searcher.snapshot(collection)
+        except WordsightError as error:
+            _log.error("collection %d is answered by its former encoder: %s", collection.id, error.message)
+            await asyncio.sleep(_AGAIN_S)
+            return
+        self._answers[collection.id] = collection.settings.encoder
+        self._opened[before].searcher.forget(collection.id)
+        _log.info("collection %d is answered by its new encoder", collection.id)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -101,6 +135,8 @@ class Engines:
         return sum(batcher.waiting for batcher in self._batchers)
 
     def close(self) -> None:
+        for task in self._moving.values():
+            task.cancel()
         for batcher in self._batchers:
             batcher.close()
 

@@ -28,7 +28,7 @@ async def explain(state: State, collection_name: str, query: str, image_id: str)
     collection = await state.service.collections.get(collection_name)
     async with state.catalog.reading() as session:
         view = await images.get(session, collection.id, image_id)
-    engine = await state.service.engines.of(collection.settings.encoder)
+    engine = await state.service.engines.answering(collection)
     snapshot = await engine.searcher.snapshot(collection)
     found = await engine.encoder.encode_then(
         query,

@@ -74,7 +74,7 @@ class SearchService:
         _refuse_unsupported(query)
         asked = None if query.filter is None else parse(query.filter)
         collection = await self.collections.get(collection_name)
-        engine = await self.engines.of(collection.settings.encoder)
+        engine = await self.engines.answering(collection)
         snapshot = await engine.searcher.snapshot(collection)
         look = partial(self._look, collection, engine, snapshot, None if asked else self.ranking.candidates(query.k))
         remember = collection.settings.search_log != "off"

@@ -16,6 +16,7 @@ from scenes.collection import Collection
 from scenes.errors import Conflict, NotFound
 
 _BUILDS = 0x776F7264
+_CHANGES = 0x776F7265
 CHANGES = "wordsight"
 """The NOTIFY channel; its payload is 'collection id:generation'."""
 
@@ -36,6 +37,12 @@ class CollectionRow:
     candidate_release: UUID | None
     origin: UUID
     created_at: datetime
+
+    @property
+    def releases(self) -> tuple[UUID, ...]:
+        """The active, the previous and the candidate release, those there are."""
+        named = (self.active_release, self.previous_release, self.candidate_release)
+        return tuple(one for one in named if one is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,11 @@ async def next_generation(session: WriteSession, collection_id: int) -> int:
 async def hold_for_build(session: WriteSession, collection_id: int) -> None:
     """Be the only builder of a collection until this transaction ends; the next one waits its turn."""
     await session.execute(text("SELECT pg_advisory_xact_lock(:space, :id)"), {"space": _BUILDS, "id": collection_id})
+
+
+async def hold_for_change(session: WriteSession, collection_id: int) -> None:
+    """Be the only one who prepares another encoder for a collection until this transaction ends."""
+    await session.execute(text("SELECT pg_advisory_xact_lock(:space, :id)"), {"space": _CHANGES, "id": collection_id})
 
 
 async def notify(session: WriteSession, collection_id: int, generation: int) -> None:

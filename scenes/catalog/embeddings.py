@@ -74,15 +74,22 @@ async def count_missing(session: ReadSession, collection_id: int, encoder: str) 
     return total
 
 
-async def store(session: WriteSession, collection_id: int, encoder: str, rows: Sequence[tuple[int, Embedding]]) -> None:
+async def store(
+    session: WriteSession,
+    collection_id: int,
+    encoder: str,
+    rows: Sequence[tuple[int, Embedding]],
+    *,
+    seen: bool = True,
+) -> None:
     """Keep what stands for descriptions, by their ids. Storing twice changes nothing.
 
     Opens a generation and stamps the images with it: a release that was built, or a snapshot that was taken, between
     the description and its vectors does not hold them, so they must be above it. What is gone by now is left out.
+    Not so where they are not `seen`: those of an encoder that answers only from a release that is built after them.
     """
     if not rows:
         return
-    generation = await next_generation(session, collection_id)
     ids = [row_id for row_id, _ in rows]
     arrays = (
         cast(ids, ARRAY(BigInteger)),
@@ -95,8 +102,10 @@ async def store(session: WriteSession, collection_id: int, encoder: str, rows: S
     there = select(*sent.c, literal(encoder)).join(descriptions, descriptions.c.id == sent.c.description_id)
     new = upsert(embeddings).from_select([*names, "encoder"], there).on_conflict_do_nothing()
     await session.execute(new)
-    mine = is_one_of(images.c.description_id, ids)
-    await session.execute(update(images).where(mine).values(generation=generation))
+    if seen:
+        generation = await next_generation(session, collection_id)
+        mine = is_one_of(images.c.description_id, ids)
+        await session.execute(update(images).where(mine).values(generation=generation))
 
 
 async def stream(
@@ -149,6 +158,17 @@ async def drop(session: WriteSession, rows: Sequence[int], encoder: str) -> None
     mine = select(descriptions.c.id).where(is_one_of(descriptions.c.image, list(rows)))
     forgotten = delete(embeddings).where(embeddings.c.encoder == encoder, embeddings.c.description_id.in_(mine))
     await session.execute(forgotten)
+
+
+async def drop_others(session: WriteSession, collection_id: int, encoder: str) -> int:
+    """Forget the vectors of all encoders but one; returns how many were forgotten."""
+    mine = (
+        select(descriptions.c.id)
+        .join(images, images.c.id == descriptions.c.image)
+        .where(images.c.collection_id == collection_id)
+    )
+    others = delete(embeddings).where(embeddings.c.encoder != encoder, embeddings.c.description_id.in_(mine))
+    return (await session.execute(others)).rowcount
 
 
 async def removed_since(session: ReadSession, collection_id: int, generation: int) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, Text, cast, func, insert, select, update
 
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.tables import collections, releases
@@ -43,6 +43,27 @@ async def flip(session: WriteSession, collection_id: int, release_id: UUID) -> N
         update(collections)
         .where(collections.c.id == collection_id)
         .values(previous_release=collections.c.active_release, active_release=release_id)
+    )
+
+
+async def propose(session: WriteSession, collection_id: int, release_id: UUID | None) -> None:
+    """Make a release of another encoder the candidate, or have none."""
+    mine = update(collections).where(collections.c.id == collection_id)
+    await session.execute(mine.values(candidate_release=release_id))
+
+
+async def switch(session: WriteSession, collection_id: int, release: Release) -> None:
+    """Let a release answer, and its encoder be the collection's; what was active becomes the previous."""
+    encoder = func.jsonb_build_object("encoder", cast(release.encoder_name, Text))
+    await session.execute(
+        update(collections)
+        .where(collections.c.id == collection_id)
+        .values(
+            previous_release=collections.c.active_release,
+            active_release=release.id,
+            candidate_release=func.nullif(collections.c.candidate_release, release.id),
+            settings=collections.c.settings.op("||")(encoder),
+        )
     )
 
 

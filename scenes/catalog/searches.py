@@ -51,6 +51,15 @@ async def get(session: ReadSession, search_id: UUID) -> StoredSearch:
     return StoredSearch(**(values | {"results": tuple((item["image_id"], item["score"]) for item in row.results)}))
 
 
+async def texts(session: ReadSession, collection_id: int, limit: int) -> list[str]:
+    """The newest different queries whose text the policy kept, those not past their expiry."""
+    kept = (searches.c.collection_id == collection_id, searches.c.query_text.is_not(None))
+    newest = func.max(searches.c.created_at)
+    found = select(searches.c.query_text).where(*kept, searches.c.expires_at > func.now())
+    grouped = found.group_by(searches.c.query_text).order_by(newest.desc(), searches.c.query_text).limit(limit)
+    return [query for (query,) in await session.execute(grouped)]
+
+
 async def purge_expired(session: WriteSession) -> int:
     """Delete what is past its expiry; returns how many."""
     return (await session.execute(delete(searches).where(searches.c.expires_at <= func.now()))).rowcount

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from app.search.service import make_service
 from app.security import Secret
 from app.state import State
 from app.uploads.spool import Spool
+from indexer.encoder import Encoder
 from scenes.catalog import collections
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import Scope
@@ -61,12 +62,18 @@ class Live:
 
 @contextmanager
 def live(
-    database_url: str, home: Path, *names: str, per_key: float = 10_000.0, most: int = 64, cors: Sequence[str] = ()
+    database_url: str,
+    home: Path,
+    *names: str,
+    per_key: float = 10_000.0,
+    most: int = 64,
+    cors: Sequence[str] = (),
+    load: Callable[[str | None], Encoder] = lambda _name: BagOfLetters(),
 ) -> Iterator[Live]:
-    """The app until the block ends, with collections of these names."""
+    """The app until the block ends, with collections of these names; `load` makes encoders by their names."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
     metrics = Metrics()
-    app = create_app(lambda: _opened(url, home, names, per_key, metrics), metrics, most, cors)
+    app = create_app(lambda: _opened(url, home, names, per_key, metrics, load), metrics, most, cors)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -96,7 +103,12 @@ async def heartbeat(database_url: str) -> None:
 
 @asynccontextmanager
 async def _opened(
-    url: str, home: Path, names: tuple[str, ...], per_key: float, metrics: Metrics
+    url: str,
+    home: Path,
+    names: tuple[str, ...],
+    per_key: float,
+    metrics: Metrics,
+    load: Callable[[str | None], Encoder],
 ) -> AsyncIterator[State]:
     catalog = Catalog.connect(url)
     try:
@@ -104,7 +116,7 @@ async def _opened(
             for name in names:
                 await collections.ensure(session, Collection(name=name))
         async with batching(catalog) as log:
-            service = make_service(catalog, lambda _name: BagOfLetters(), home, SECRET, log, metrics)
+            service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
                 keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), (SOURCES,))
                 yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk)
