@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import output
+from app.cli.eval_live import live_run
 from app.cli.options import Json
-from app.cli.wiring import load_encoder
+from app.cli.wiring import load_encoder, with_catalog
+from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from indexer.evaluation.composition import Composition
@@ -26,6 +28,10 @@ def evaluate(
     encoder: Annotated[
         str | None, typer.Option(help="A sentence-transformers folder or name; the shipped encoder if left out.")
     ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(help="Search this live collection; its external ids are the set's document ids."),
+    ] = None,
     split: Annotated[str, typer.Option(help="Which judgements: qrels/SPLIT.tsv.")] = "test",
     report: Annotated[Path | None, typer.Option(help="Write a Markdown report with plots into this folder.")] = None,
     against: Annotated[
@@ -40,18 +46,35 @@ def evaluate(
     from indexer.evaluation.composition import read_composition
     from indexer.evaluation.dataset import read_beir
     from indexer.evaluation.evaluating import evaluate as run
+    from indexer.evaluation.evaluating import summarised
     from indexer.evaluation.report import compared, write_report
     from indexer.ranking import Ranking
 
     read = read_beir(dataset, split)
-    pairs = read_composition(compositional, read) if compositional else None
-    with output.progress("embedding") as tick:
-        found = run(read, load_encoder(encoder), Ranking(), pairs, tick)
+    if collection is not None:
+        _refuse_beside(collection, encoder=encoder, compositional=compositional)
+        with output.progress("searching") as tick:
+            ranked = with_catalog(lambda catalog, config: live_run(catalog, config, collection, read, tick))
+        found = summarised(read, ranked, None)
+    else:
+        pairs = read_composition(compositional, read) if compositional else None
+        with output.progress("embedding") as tick:
+            found = run(read, load_encoder(encoder), Ranking(), pairs, tick)
     difference = compared(found, against) if against else None
     if report:
         write_report(report, found, difference)
     output.result(as_json, as_json_object(found) | ({"against": difference} if difference else {}), as_text(found))
     return 0
+
+
+def _refuse_beside(collection: str, **given: object) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise BadInput(
+                "options_exclusive",
+                f"--{name} can't be given beside --collection: {collection!r} has its own encoder and descriptions",
+                fix=f"leave --{name} out",
+            )
 
 
 def as_json_object(found: "Evaluation") -> dict[str, Any]:

@@ -68,6 +68,22 @@ def test_import_and_search(animals: Command, tmp_path: Path) -> None:
     assert (told["imported"], told["rejected"], told["errors"][0]["line"]) == (1, 1, 1)
 
 
+def test_a_live_collection_is_measured_as_it_is_searched(animals: Command, tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    corpus = [{"_id": "1", "text": "a cat"}, {"_id": "3", "text": "a bus"}]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "a bus in winter"}')
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\t3\t1\n")
+    found = animals.json("eval", str(tmp_path), "--collection", "animals")
+    assert (found["recall@1"], found["mrr"], found["queries"]) == (1.0, 1.0, 1)
+    refused = animals.run("eval", str(tmp_path), "--collection", "animals", "--encoder", "x")
+    assert (refused.returncode, "leave --encoder out" in refused.stderr) == (2, True)
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "other", "text": "a cat"}')
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tother\t1\n")
+    foreign = animals.run("eval", str(tmp_path), "--collection", "animals")
+    assert (foreign.returncode, "external_id" in foreign.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
