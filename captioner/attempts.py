@@ -42,7 +42,9 @@ def converse(decoded: Decoded, manner: Manner) -> Conversation:
             return Failed(image_id=key, reason=answer.reason, detail=kept(answer.detail), usage=usage)
         found = check(answer)
         if isinstance(found, SceneDescription):
-            outcome = Described(image_id=key, description=found, notes=decoded.notes, usage=usage)
+            outcome = Described(
+                image_id=key, description=found, notes=decoded.notes, exif=dict(decoded.exif), usage=usage
+            )
             return (yield from _verified(outcome, decoded, manner))
         outcome = _unfit(key, found, answer, usage)
     return outcome

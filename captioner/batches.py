@@ -29,6 +29,7 @@ _SCHEMA = pa.schema(
         ("detail", pa.string()),
         ("description", pa.string()),
         ("support", pa.string()),
+        ("exif", pa.string()),
         ("notes", pa.list_(pa.string())),
         ("last_reply", pa.string()),
         ("uri", pa.string()),

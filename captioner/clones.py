@@ -7,6 +7,7 @@ import hashlib
 
 from captioner.batches import BatchFolder
 from captioner.id_table import IdTable
+from captioner.near_duplicates import is_shared
 from captioner.rows import Record
 from captioner.standing import standing
 from scenes.outcome import Described
@@ -22,14 +23,14 @@ class Clones:
     def __init__(self, batches: BatchFolder) -> None:
         self._times = IdTable()
         for record in standing(batches):
-            if isinstance(record.outcome, Described):
+            if isinstance(record.outcome, Described) and not is_shared(record.outcome):
                 digest = _digest(record.outcome)
                 self._times.put(digest, min(self._times.get(digest) + 1, _MOST))
 
     def has(self, record: Record) -> bool:
         """Is this record's description a clone?"""
         outcome = record.outcome
-        return isinstance(outcome, Described) and self._times.get(_digest(outcome)) >= FROM
+        return isinstance(outcome, Described) and not is_shared(outcome) and self._times.get(_digest(outcome)) >= FROM
 
     def close(self) -> None:
         """Free the table."""

@@ -2,11 +2,14 @@
 
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from captioner.describer import Picture
+from captioner.exif import kept_tags
+from captioner.near_duplicates import Look
 from scenes.identity import ImageId, image_id
 from scenes.outcome import RefusalReason, Refused
 
@@ -25,12 +28,24 @@ class Decoded:
 
     picture: Picture
     notes: tuple[str, ...]
+    exif: Mapping[str, str] = field(default_factory=dict)
+    look: Look | None = None
 
 
-def decode(data: bytes, max_side_px: int) -> Decoded | Refused:
-    """Decode an image: first frame, EXIF orientation applied, RGB, longest side at most `max_side_px`.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of an image besides upright pixels: the named EXIF tags, and its look."""
 
-    EXIF, GPS and every other tag stay behind. Refused: empty, not_an_image, truncated, too_large, unsupported.
+    max_side_px: int
+    exif: tuple[str, ...] = ()
+    look: bool = False
+
+
+def decode(data: bytes, wanted: Wanted) -> Decoded | Refused:
+    """Decode an image: first frame, EXIF orientation applied, RGB, longest side bounded.
+
+    EXIF, GPS and every other tag stay behind, but for those wanted by name.
+    Refused: empty, not_an_image, truncated, too_large, unsupported.
     """
     key = image_id(data)
     if not data:
@@ -39,7 +54,7 @@ def decode(data: bytes, max_side_px: int) -> Decoded | Refused:
         return Refused(image_id=key, reason=RefusalReason.TOO_LARGE, detail=f"over {MAX_BYTES} bytes")
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return _decoded(key, image, max_side_px)
+            return _decoded(key, image, wanted)
     except UnidentifiedImageError:
         return Refused(image_id=key, reason=RefusalReason.NOT_AN_IMAGE)
     except Image.DecompressionBombError:
@@ -48,17 +63,19 @@ def decode(data: bytes, max_side_px: int) -> Decoded | Refused:
         return Refused(image_id=key, reason=RefusalReason.TRUNCATED, detail=type(error).__name__)
 
 
-def _decoded(key: ImageId, image: Image.Image, max_side_px: int) -> Decoded | Refused:
+def _decoded(key: ImageId, image: Image.Image, wanted: Wanted) -> Decoded | Refused:
     width, height = image.size
     if width * height > MAX_PIXELS:
         return Refused(image_id=key, reason=RefusalReason.TOO_LARGE, detail=f"{width} × {height} pixels")
     notes = (FIRST_FRAME,) if getattr(image, "n_frames", 1) > 1 else ()
     if image.format == "JPEG":
-        image.draft("RGB", (max_side_px, max_side_px))
+        image.draft("RGB", (wanted.max_side_px, wanted.max_side_px))
     image.load()
     upright = ImageOps.exif_transpose(image)
-    upright.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
-    return Decoded(Picture(key, _bare_rgb(upright)), notes)
+    upright.thumbnail((wanted.max_side_px, wanted.max_side_px), Image.Resampling.LANCZOS)
+    pixels = _bare_rgb(upright)
+    look = Look.of(pixels) if wanted.look else None
+    return Decoded(Picture(key, pixels), notes, kept_tags(image, wanted.exif), look)
 
 
 def _bare_rgb(image: Image.Image) -> Image.Image:

@@ -6,6 +6,8 @@ from typing import Any
 
 from scenes.errors import BadInput
 
+_SECRET = ("key", "token", "password", "secret")
+
 
 def parse(words: Sequence[str]) -> dict[str, Any]:
     """Names with underscores to values; a value is JSON where it parses, a word otherwise, true where left out.
@@ -25,6 +27,19 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
         options[name.replace("-", "_")] = _value(value)
     return options
+
+
+def tellable(words: Sequence[str]) -> list[str]:
+    """The options that may be written down for a later run: none that looks like a secret or holds a password.
+
+    Raises `BadInput` (`engine_option_invalid`).
+    """
+    kept = {name: value for name, value in parse(words).items() if not _is_secret(name, value)}
+    return [f"--{name.replace('_', '-')}={json.dumps(value)}" for name, value in kept.items()]
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    return any(word in name for word in _SECRET) or (isinstance(value, str) and "@" in value)
 
 
 def _value(word: str) -> Any:

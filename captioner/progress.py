@@ -5,11 +5,13 @@ import json
 import os
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from captioner.batches import BatchFolder
+from captioner.engine_options import tellable
 from captioner.sources import Shard, items
 from captioner.sources.archives import TARS
 from captioner.tally import Pace, Tally
@@ -38,12 +40,15 @@ class Progress:
     seconds_left: float | None
     complete: bool
     updated: float
+    engine_options: list[str]
 
 
 class Journal:
     """Counts the source beside the run and writes `runs/<source and shard>.json` as the run goes."""
 
-    def __init__(self, batches: BatchFolder, source: str, shard: Shard) -> None:
+    def __init__(self, batches: BatchFolder, source: str, shard: Shard, engine_options: Sequence[str] = ()) -> None:
+        """`engine_options` are remembered for `retry`, but for what looks like a secret."""
+        self._options = tellable(engine_options)
         self._source, self._shard = source, f"{shard.index or shard.count}/{shard.count}"
         key = hashlib.sha256(f"{source}\0{self._shard}".encode()).hexdigest()[:16]
         self._path = batches.folder / _FOLDER / f"{key}.json"
@@ -77,6 +82,7 @@ class Journal:
             seconds_left=None if left is None else self._pace.seconds_left(left),
             complete=complete,
             updated=time.time(),
+            engine_options=self._options,
         )
 
     def _write(self, now: Progress) -> None:
@@ -108,6 +114,12 @@ class Counted:
 def runs(batches: BatchFolder) -> list[dict[str, Any]]:
     """What is known of the runs into a folder."""
     return [json.loads(path.read_text()) for path in sorted((batches.folder / _FOLDER).glob("*.json"))]
+
+
+def last_engine_options(batches: BatchFolder) -> list[str]:
+    """The engine options of the latest run into a folder, as words of a command line."""
+    latest = max(runs(batches), key=lambda run: float(run["updated"]), default=None)
+    return list(latest.get("engine_options", [])) if latest else []
 
 
 def pending(batches: BatchFolder, settled: int) -> int | None:

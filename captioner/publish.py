@@ -52,6 +52,7 @@ def _publication(record: Record, fingerprint: str) -> Publication:
         variant=f"{fingerprint}:{record.round}" if record.round else fingerprint,
         recipe=fingerprint,
         uris=(record.uri,),
+        metadata={"exif": outcome.exif} if outcome.exif else {},
         support=outcome.support,
         usage=outcome.usage,
         notes=outcome.notes,

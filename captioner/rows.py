@@ -48,6 +48,7 @@ def to_row(record: Record) -> dict[str, Any]:
     if isinstance(outcome, Described):
         row["description"] = outcome.description.model_dump_json(exclude_defaults=True)
         row["support"] = json.dumps(outcome.support)
+        row["exif"] = json.dumps(outcome.exif)
         row["notes"] = list(outcome.notes)
     else:
         row["reason"] = outcome.reason.value
@@ -63,5 +64,5 @@ def from_row(row: dict[str, Any]) -> Record:
     body |= {name: row[name] for name in _OF_KIND[row["outcome"]]}
     body["usage"] = {name: row[name] for name in _USAGE}
     if row["outcome"] == "described":
-        body |= {"description": json.loads(row["description"]), "support": json.loads(row["support"])}
+        body |= {name: json.loads(row[name]) for name in ("description", "support", "exif")}
     return Record(_OUTCOMES.validate_python(body), row["uri"], row["round"])

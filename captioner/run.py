@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from captioner import standing
 from captioner.attempts import Manner, converse
 from captioner.batches import BatchFolder
-from captioner.decoding import Decoded
+from captioner.decoding import Decoded, Wanted
 from captioner.describer import Describer
 from captioner.id_table import IdTable
+from captioner.near_duplicates import Follower, NearDuplicates
 from captioner.reading import Ended, Read, Reader, read
 from captioner.rows import Record
 from captioner.sources import Item
@@ -76,14 +77,15 @@ def caption(
     `EnvironmentMissing` (`out_unwritable`).
     """
     table = standing.finished(folder) if finished is None else finished
-    side = folder.recipe.max_side_px
+    recipe = folder.recipe
+    wanted = Wanted(recipe.max_side_px, recipe.exif, recipe.near_duplicates is not None)
 
     def is_known(image_id: str) -> bool:
         return bool(table.get(image_id)) or bool(known([image_id]))
 
     try:
         line = _Line(describer, folder, plan, stop or Stop(), table)
-        return line.run(Reader(items, lambda item: read(item, side, is_known), line.inbox), tick)
+        return line.run(Reader(items, lambda item: read(item, wanted, is_known), line.inbox), tick)
     finally:
         table.close()
 
@@ -96,6 +98,7 @@ class _Line:
         self._plan, self._stop, self._table = plan, stop, table
         self._writer = Writer(folder, plan.records_a_file)
         self._gate = ThreadPoolExecutor(1, thread_name_prefix="gate")
+        self._near = NearDuplicates()
         self._in_gate = self._reads = 0
         self._ended: Ended | None = None
         self._tally, self._started = Tally(), time.monotonic()
@@ -154,7 +157,7 @@ class _Line:
             self._answered(event)
         elif isinstance(event, _Gated):
             self._in_gate -= 1
-            self._write(event.future.result(), event.uri)
+            self._settle(event.future.result(), event.uri)
         elif isinstance(event, Ended):
             self._ended = event
         elif isinstance(event, Future):
@@ -169,23 +172,40 @@ class _Line:
             self._reader.taken()
         elif isinstance(one.result, Decoded):
             self._table.put(one.image_id, _TRIED)
-            self._talks.begin(one.uri, converse(one.result, self._manner))
+            self._begin(one, one.result)
         else:
             self._table.put(one.image_id, _TRIED)
             self._write(one.result, one.uri)
             self._reader.taken()
+
+    def _begin(self, one: Read, decoded: Decoded) -> None:
+        """Ask the engine, or share what is said of an image that looks the same."""
+        leader = self._near.leader(one.image_id, decoded.look) if decoded.look else None
+        if leader is None:
+            self._talks.begin(one.uri, converse(decoded, self._manner))
+            return
+        self._reader.taken()
+        outcome = self._near.follow(leader, Follower(one.uri, one.image_id, decoded.notes, decoded.exif))
+        if outcome is not None:
+            self._write(outcome, one.uri)
 
     def _answered(self, event: Answered) -> None:
         ready = self._talks.answered(event)
         if ready is None:
             return
         if self._plan.redact is None:
-            self._write(ready.outcome, ready.job.uri)
+            self._settle(ready.outcome, ready.job.uri)
             return
         self._in_gate += 1
         uri = ready.job.uri
         future = self._gate.submit(self._plan.redact, ready.outcome)
         future.add_done_callback(lambda done: self.inbox.put(_Gated(uri, done)))
+
+    def _settle(self, outcome: Gated, uri: str) -> None:
+        """Write an outcome, and those that waited for it."""
+        self._write(outcome, uri)
+        for record in self._near.settled(outcome, self._plan.round):
+            self._write(record.outcome, record.uri)
 
     def _write(self, outcome: Described | Refused | Failed, uri: str) -> None:
         self._tally.add(outcome)

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from captioner.describer import Answer, EngineFault, Reply, Request
 from captioner.engine_options import parse
 from captioner.prompt import DEFAULT_PROMPT, prompt, reply_schema
 from captioner.verification import yes_share
+from captioner.vllm_watch import Watch
 from scenes.errors import BadInput, EnvironmentMissing
 from scenes.outcome import FailureReason
 from scenes.recipe import CaptionRecipe, Sampling
@@ -32,6 +34,8 @@ _NOT_RESULTS = {
 }  # fmt: skip
 _TOP_LOGPROBS = 20
 _MOST_RESTARTS = 20
+"""Engines in a row that die without one reply: then there is no engine any more."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +56,8 @@ class VllmDescriber:
         """`start` makes a `vllm.LLM`; it is called again where the engine died. Raises what `start` raises."""
         self._start, self._recipe = start, recipe
         self._llm = start()
+        self._watch = Watch(_death)
+        self._watch.over(self._llm)
         self._slots = _slots(self._llm)
         self._inbox: queue.SimpleQueue[_Open | None] = queue.SimpleQueue()
         self._open: dict[str, _Open] = {}
@@ -98,10 +104,9 @@ class VllmDescriber:
 
     def submit(self, request: Request) -> "Future[Answer]":
         one = _Open(request, Future())
-        if self._gone is None:
-            self._inbox.put(one)
-        else:
-            one.future.set_result(self._gone)
+        self._inbox.put(one)
+        if self._gone is not None:
+            self._tell_waiting(self._gone)
         return one.future
 
     def close(self) -> None:
@@ -109,16 +114,17 @@ class VllmDescriber:
         self._closing = True
         self._inbox.put(None)
         self._thread.join()
-        self._llm = None
+        self._watch.close()
+        self._end_engine()
 
     def _run(self) -> None:
         while not self._closing and self._gone is None:
-            self._admit_all()
-            if self._open:
-                try:
+            try:
+                self._admit_all()
+                if self._open:
                     self._step()
-                except Exception as error:  # noqa: BLE001 - a dead engine raises any kind; it is built again
-                    self._revive(error)
+            except Exception as error:  # noqa: BLE001 - a dead engine raises any kind; it is built again
+                self._revive(error)
 
     def _admit_all(self) -> None:
         """All that has come; waits where there is nothing to do. Suspects go alone, one after the other."""
@@ -135,7 +141,10 @@ class VllmDescriber:
         one.started = time.perf_counter()
         try:
             (key,) = self._llm.enqueue_chat([_messages(one.request)], [_parameters(one.request)], use_tqdm=False)
-        except Exception as error:  # noqa: BLE001 - vLLM refuses a request with any kind of error; it costs only itself
+        except Exception as error:  # vLLM refuses a request with any kind of error; it costs only itself
+            if _is_death(error):
+                self._suspects.appendleft(one)
+                raise
             one.future.set_result(_fault(error))
             return
         self._open[key.partition("-")[0]] = one  # the engine adds a random suffix of its own to the request's id
@@ -146,6 +155,7 @@ class VllmDescriber:
                 continue
             one = self._open.pop(output.request_id, None)
             if one is not None:
+                self._restarts = 0
                 one.future.set_result(_reply(output, time.perf_counter() - one.started))
 
     def _revive(self, error: Exception) -> None:
@@ -158,22 +168,36 @@ class VllmDescriber:
             else:
                 self._suspects.append(one)
         _log.warning("the engine died (%s) and is started again", type(error).__name__)
-        self._llm, self._restarts = None, self._restarts + 1
+        self._end_engine()
+        self._restarts += 1
         try:
             if self._restarts > _MOST_RESTARTS:
                 raise error
             self._llm = self._start()
+            self._watch.over(self._llm)
         except Exception as last:  # noqa: BLE001 - there is no engine any more: every request is told so
             self._give_up(_fault(last))
 
+    def _end_engine(self) -> None:
+        """Free what the engine holds; a dead one may hold memory of the device still."""
+        llm, self._llm = self._llm, None
+        if llm is not None:
+            with suppress(Exception):
+                llm.llm_engine.engine_core.shutdown()
+
     def _give_up(self, fault: EngineFault) -> None:
         self._gone = fault
-        waiting = list(self._suspects)
-        while not self._inbox.empty():
-            one = self._inbox.get()
-            waiting += [one] if one else []
-        for one in waiting:
+        for one in self._suspects:
             one.future.set_result(fault)
+        self._tell_waiting(fault)
+
+    def _tell_waiting(self, fault: EngineFault) -> None:
+        """May run on several threads at once: each request is taken by one of them."""
+        with suppress(queue.Empty):
+            while True:
+                one = self._inbox.get_nowait()
+                if one is not None:
+                    one.future.set_result(fault)
 
 
 def _started(name: str, keywords: dict[str, Any]) -> Any:
@@ -200,9 +224,9 @@ def _started(name: str, keywords: dict[str, Any]) -> Any:
 
 
 def _slots(llm: Any) -> int:
-    """Enough to keep every sequence of the engine's batch busy and the next ones prepared."""
+    """Enough to keep every sequence of the engine's batch busy and the next ones prepared, as many end at once."""
     most = int(llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
-    return most + max(4, most // 4)
+    return most + max(16, most // 4)
 
 
 def _check_budget(llm: Any, sampling: Sampling, close: Callable[[], None]) -> None:
@@ -214,6 +238,17 @@ def _check_budget(llm: Any, sampling: Sampling, close: Callable[[], None]) -> No
             f"a reply of {sampling.max_tokens} tokens does not fit into the model's context of {context}",
             fix="-- --max-tokens N below the context, or a larger --max-model-len",
         )
+
+
+def _death() -> Exception:
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    death: Exception = EngineDeadError()
+    return death
+
+
+def _is_death(error: Exception) -> bool:
+    return isinstance(error, type(_death()))
 
 
 def _fault(error: Exception) -> EngineFault:

@@ -58,6 +58,7 @@ class Described(_Outcome):
     kind: Literal["described"] = "described"
     description: SceneDescription
     support: dict[str, Fraction] = Field(default_factory=dict)
+    exif: dict[str, str] = Field(default_factory=dict, description="The EXIF tags that the recipe keeps.")
     notes: tuple[str, ...] = Field((), description="Such as 'first frame of an animation'.")
 
 

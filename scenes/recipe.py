@@ -50,6 +50,8 @@ class CaptionRecipe(_Recipe):
     max_side_px: Annotated[int, Field(ge=32)] = 1_280
     options: dict[str, Any] = Field(default_factory=dict, description="Engine options that change results.")
     verification: Verification = Verification()
+    near_duplicates: str | None = Field(None, description="How images that look the same share a description.")
+    exif: tuple[str, ...] = Field((), description="Names of the EXIF tags that are kept, such as 'DateTimeOriginal'.")
     redaction: str | None = Field(None, description="Name and version of the redaction policy, such as 'personal-1'.")
 
 

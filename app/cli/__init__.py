@@ -17,6 +17,7 @@ COMMANDS: tuple[str, ...] = (
     "worker",
     "caption",
     "publish",
+    "gone",
     "import_",
     "collection",
     "index",

@@ -49,6 +49,13 @@ class CaptionOptions:
         Literal["personal", "none"],
         typer.Option("--redact", help="personal: names, contacts and identifiers leave every field."),
     ] = "personal"
+    near_duplicates: Annotated[
+        bool, typer.Option("--near-duplicates", help="Images that look the same share one description.")
+    ] = False
+    keep_exif: Annotated[
+        str | None,
+        typer.Option("--keep-exif", metavar="NAMES", help="EXIF tags to keep, such as DateTimeOriginal,Model."),
+    ] = None
     delete_source: Annotated[
         bool, typer.Option("--delete-source", help="Delete each file once its description is durable.")
     ] = False
@@ -60,6 +67,17 @@ class CaptionOptions:
     def choice(self) -> EngineChoice:
         """The engine asked for. Raises `BadInput` (`engine_unknown`)."""
         return EngineChoice(engine_name(self.engine), self.model, tuple(self.engine_options or ()), self.consent)
+
+    @property
+    def exif_names(self) -> tuple[str, ...]:
+        """The tags to keep, sorted. Raises `BadInput` (`exif_unknown`)."""
+        from captioner.exif import NAMES
+
+        names = tuple(sorted({name.strip() for name in (self.keep_exif or "").split(",")} - {""}))
+        unknown = [name for name in names if name not in NAMES]
+        if unknown:
+            raise BadInput("exif_unknown", f"there is no EXIF tag {unknown[0]!r}", fix="such as DateTimeOriginal,Model")
+        return names
 
     @property
     def grace_period(self) -> timedelta:

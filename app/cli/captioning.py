@@ -37,13 +37,16 @@ def open_describer(choice: EngineChoice) -> Iterator["Describer"]:
 
 def whole_recipe(describer: "Describer", options: CaptionOptions) -> "CaptionRecipe":
     """The engine's recipe and the gates that were asked for."""
+    from captioner.near_duplicates import POLICY as NEAR
     from captioner.redaction.loading import POLICY
     from scenes.recipe import Verification
 
     mode = options.verify or ("mark" if describer.recipe.engine == "vllm" else "off")
     verification = Verification(mode=mode, floor=options.floor) if mode != "off" else Verification()
     redaction = POLICY if options.redact == "personal" else None
-    return describer.recipe.model_copy(update={"verification": verification, "redaction": redaction})
+    update = {"verification": verification, "redaction": redaction, "exif": options.exif_names}
+    update |= {"near_duplicates": NEAR if options.near_duplicates else None}
+    return describer.recipe.model_copy(update=update)
 
 
 def plan(recipe: "CaptionRecipe", options: CaptionOptions | None = None, *, round_: int = 0) -> "Plan":
@@ -74,7 +77,7 @@ def caption_source(
 
     shard = Shard.parse(options.shard)
     found: Iterable[Item] = islice(shard.of(items(source)), options.limit)
-    journal = Journal(folder, source, shard)
+    journal = Journal(folder, source, shard, options.engine_options or ())
     with output.progress("describing") as tick:
         tally = caption(
             found,
@@ -132,6 +135,7 @@ def retry_all(batches: list["BatchFolder"], reason: str, engine_options: list[st
 
 def _retry(folder: "BatchFolder", reason: str, engine_options: list[str], *, consent: bool) -> "Tally":
     from captioner.id_table import IdTable
+    from captioner.progress import last_engine_options
     from captioner.retry import items_again, next_round, wanted
     from captioner.run import caption
     from captioner.stop import Stop
@@ -140,7 +144,8 @@ def _retry(folder: "BatchFolder", reason: str, engine_options: list[str], *, con
     if next(wanted(folder, reason), None) is None:
         return Tally()
     recipe = folder.recipe
-    choice = EngineChoice(recipe.engine, _model(recipe), (*recipe_options(recipe), *engine_options), consent)
+    words = (*last_engine_options(folder), *recipe_options(recipe), *engine_options)
+    choice = EngineChoice(recipe.engine, _model(recipe), words, consent)
     with open_describer(choice) as describer:
         _check_same(describer, recipe)
         warmer = replace(plan(recipe, round_=next_round(folder)), first_attempt=2)
@@ -164,8 +169,12 @@ def _model(recipe: "CaptionRecipe") -> str | None:
     return None if recipe.engine == "basic" else recipe.model
 
 
+_OURS = ("verification", "redaction", "near_duplicates", "exif")
+"""What a recipe says of the pipeline, not of the engine."""
+
+
 def _check_same(describer: "Describer", recipe: "CaptionRecipe") -> None:
-    gates = {"verification": recipe.verification, "redaction": recipe.redaction}
+    gates = {name: getattr(recipe, name) for name in _OURS}
     if describer.recipe.model_copy(update=gates) != recipe:
         raise BadInput(
             "recipe_differs",

@@ -66,8 +66,10 @@ class Redactor:
                 update={"detail": self.text(outcome.detail), "last_reply": self._reply(outcome.last_reply)}
             )
         description = self.description(outcome.description)
-        notes = outcome.notes if description == outcome.description else (*outcome.notes, NOTE)
-        return outcome.model_copy(update={"description": description, "notes": notes})
+        exif = {name: self.text(value) for name, value in outcome.exif.items()}
+        same = description == outcome.description and exif == outcome.exif
+        notes = outcome.notes if same else (*outcome.notes, NOTE)
+        return outcome.model_copy(update={"description": description, "exif": exif, "notes": notes})
 
     def description(self, description: SceneDescription) -> SceneDescription:
         """A description without personal data."""

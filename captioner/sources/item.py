@@ -13,10 +13,14 @@ class Lost(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image: its URI and how to read at most so many bytes of it; `read` raises `OSError` and nothing else."""
+    """One image: its URI and how to read at most so many bytes of it; `read` raises `OSError` and nothing else.
+
+    `held_bytes` are in memory already.
+    """
 
     uri: str
     read: Read
+    held_bytes: int = 0
 
     @classmethod
     def of_file(cls, path: Path) -> "Item":
@@ -31,4 +35,4 @@ class Item:
     @classmethod
     def of_bytes(cls, uri: str, data: bytes) -> "Item":
         """An image that was read already, as a stream allows no second look."""
-        return cls(uri, lambda limit_bytes: data[: limit_bytes + 1])
+        return cls(uri, lambda limit_bytes: data[: limit_bytes + 1], len(data))

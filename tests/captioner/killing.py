@@ -27,7 +27,7 @@ from scenes.recipe import CaptionRecipe
 RECIPE = CaptionRecipe(engine="openai", model="scripted", prompt="scene-1")
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.captioner.killing"])
-_LONGEST_S = 20.0
+_LONGEST_S = 60.0
 Outcomes = dict[str, tuple[str, str]]
 
 
@@ -102,7 +102,7 @@ def wage(source: Path, folder: Path, undisturbed: Outcomes, *, kills: int, seed:
                 _one_kill(source, out, angry, chance, campaign)
             for _ in range(2):
                 _finish(source, out, calm)
-            _compare(out, undisturbed, campaign)
+            compare(out, undisturbed, campaign)
             campaign.runs += 1
     return campaign
 
@@ -151,7 +151,8 @@ def _start(source: Path, out: Path, url: str, full_after: int) -> Any:
     return worker
 
 
-def _compare(out: Path, undisturbed: Outcomes, campaign: Campaign) -> None:
+def compare(out: Path, undisturbed: Outcomes, campaign: Campaign) -> None:
+    """Count what is lost, doubled or differs in a folder."""
     found = outcomes(out)
     campaign.lost += len(undisturbed.keys() - found.keys())
     campaign.doubled += len(found.keys() - undisturbed.keys())

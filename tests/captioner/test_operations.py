@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from captioner.batches import BatchFolder
 from captioner.clones import Clones
 from captioner.describer import Answer, EngineFault, Reply, Request
+from captioner.engine_options import parse
 from captioner.estimating import estimate
 from captioner.id_table import IdTable
-from captioner.progress import Journal
+from captioner.progress import Journal, last_engine_options
+from captioner.reading import Held
 from captioner.retry import items_again, next_round, wanted
 from captioner.rows import Record, from_row, to_row
 from captioner.run import Plan, caption
@@ -175,3 +177,23 @@ def test_the_pace_looks_at_five_minutes() -> None:
     assert pace.recent == pytest.approx(3.0, rel=0.01)
     assert pace.overall == pytest.approx(2.0)
     assert pace.seconds_left(300) == pytest.approx(100, rel=0.01)
+
+
+def test_engine_options_are_remembered_but_no_secret(twelve: Path, tmp_path: Path) -> None:
+    words = ["--base-url", "http://127.0.0.1:9/v1", "--api-key", "hush", "--concurrency=4"]
+    tally, folder = run(twelve, tmp_path / "out")
+    journal = Journal(folder, str(twelve), Shard(), [*words, "--proxy", "http://me:hush@host"])
+    journal.end(tally)
+    remembered = last_engine_options(folder)
+    assert parse(remembered) == {"base_url": "http://127.0.0.1:9/v1", "concurrency": 4}
+    assert not any(b"hush" in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+
+
+def test_bytes_that_are_held_are_bounded() -> None:
+    held = Held(100)
+    assert held.take(250, lambda: False)
+    assert not held.take(1, lambda: True)
+    held.give_back(250)
+    assert held.take(60, lambda: False)
+    assert held.take(40, lambda: False)
+    assert not held.take(1, lambda: True)

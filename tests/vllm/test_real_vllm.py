@@ -1,11 +1,6 @@
 """The vllm and openai engines against a real vLLM on a tiny random model: the plumbing, never the words."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +14,10 @@ from captioner.openai_describer import OpenAIDescriber
 from captioner.replies import Unfit, check
 from captioner.vllm_describer import VllmDescriber
 from scenes.recipe import Sampling
+from tests.vllm.engine import ALONE, ENGINE, SETTINGS, serving
 from tests.vllm.tiny_model import build
 
 pytestmark = pytest.mark.vllm
-
-ENGINE = ["--enforce-eager", "--dtype", "float32", "--max-model-len", "4096", "--max-num-seqs", "8"]
-SETTINGS = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "OMP_NUM_THREADS": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "HF_HUB_OFFLINE": "1",
-}
 
 
 @pytest.fixture(scope="module")
@@ -41,29 +28,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def offline(model: Path) -> Iterator[VllmDescriber]:
     os.environ.update(SETTINGS)
-    describer = VllmDescriber.from_options(
-        str(model), [*ENGINE, "--distributed-executor-backend", "uni", "--max-tokens", "150"]
-    )
+    describer = VllmDescriber.from_options(str(model), [*ENGINE, *ALONE, "--max-tokens", "150"])
     yield describer
     describer.close()
 
 
 @pytest.fixture(scope="module")
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("server") / "log").open("w")
-    words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), *ENGINE]
-    words += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "tiny"]
-    words += ["--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}']
-    process = subprocess.Popen(words, env=os.environ | SETTINGS, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _wait_until_ready(process, f"http://127.0.0.1:{port}/health", Path(log.name))
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    with serving(model, tmp_path_factory.mktemp("server") / "log") as running:
+        yield running.url
 
 
 def requests(n: int, max_tokens: int = 150) -> list[Request]:
@@ -107,16 +80,3 @@ def test_over_http_the_same_plumbing_works(server: str) -> None:
     describer.close()
     assert len(replies) == 3
     assert all(isinstance(reply, Reply) for reply in replies), replies
-
-
-def _wait_until_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
-    until = time.monotonic() + 240
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            pytest.fail(f"the server ended with {process.returncode}:\n{log.read_text()[-3000:]}")
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(1)
-    pytest.fail(f"the server was not ready in time:\n{log.read_text()[-3000:]}")

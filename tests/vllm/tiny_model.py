@@ -1,6 +1,7 @@
 """A tiny random Qwen3-VL: real vLLM plumbing, meaningless words."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -19,8 +20,14 @@ TEMPLATE = (
 )
 
 
-def build(folder: Path) -> Path:
-    """Save the model, its tokenizer and its image processor."""
+_ALWAYS, _IN_TEXT = 0, 1
+"""Hidden dimensions that `_make_brief` keeps constant: one everywhere, one but for the start of a text or a list."""
+
+_CONSTANT, _WISH = 8.0, 1.3
+
+
+def build(folder: Path, *, brief: bool = False) -> Path:
+    """Save the model, its tokenizer and its image processor; a brief one likes to end its texts and lists."""
     tokenizer = _tokenizer()
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL}
     torch.manual_seed(0)
@@ -28,12 +35,29 @@ def build(folder: Path) -> Path:
     with torch.no_grad():
         for weights in model.parameters():
             weights.mul_(4.0)
+        if brief:
+            _make_brief(model, tokenizer.get_vocab())
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     Qwen2VLImageProcessor(
         patch_size=16, merge_size=2, temporal_patch_size=2, size={"shortest_edge": 1024, "longest_edge": 16_384}
     ).save_pretrained(folder)
     return folder
+
+
+def _make_brief(model: Any, vocabulary: dict[str, int]) -> None:
+    """A bias towards closing quotes and against commas, so that a random model's JSON ends by itself."""
+    text = model.model.language_model
+    for dimension in (_ALWAYS, _IN_TEXT):
+        text.embed_tokens.weight[:, dimension] = _CONSTANT
+        for layer in text.layers:
+            layer.self_attn.o_proj.weight[dimension] = 0.0
+            layer.mlp.down_proj.weight[dimension] = 0.0
+        model.lm_head.weight[:, dimension] = 0.0
+    for start in ('"', "["):
+        text.embed_tokens.weight[vocabulary[start], _IN_TEXT] = 0.0
+    model.lm_head.weight[vocabulary['"'], _IN_TEXT] = _WISH
+    model.lm_head.weight[vocabulary[","], _ALWAYS] = -_WISH
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
