@@ -54,6 +54,11 @@ class CaptionRecipe(_Recipe):
     exif: tuple[str, ...] = Field((), description="Names of the EXIF tags that are kept, such as 'DateTimeOriginal'.")
     redaction: str | None = Field(None, description="Name and version of the redaction policy, such as 'personal-1'.")
 
+    def fingerprint(self) -> str:
+        """Hex SHA-256 over every setting; those added later count only where they are set: older recipes stay same."""
+        later = {name: getattr(self, name) for name in ("near_duplicates", "exif")}
+        return fingerprint(self.model_dump(mode="json", exclude={name for name, value in later.items() if not value}))
+
 
 class EncoderRecipe(_Recipe):
     """What turned words into vectors."""
