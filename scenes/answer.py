@@ -27,7 +27,9 @@ class Query(BaseModel):
     query: QueryText = Field(description="What the image shows, in words.", examples=["a red bus in the snow"])
     k: Annotated[int, Field(ge=1, le=MAX_K)] = Field(10, description="How many images at most.")
     filter: dict[str, Any] | None = Field(None, description="Conditions on metadata.* and description.* fields.")
-    cursor: str | None = Field(None, description="next_cursor of the previous page.")
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=400)] | None = Field(
+        None, description="next_cursor of the page before; the rest of the question stays the same."
+    )
     fields: tuple[str, ...] | None = Field(None, description="Search these description fields only.")
 
 
@@ -80,4 +82,4 @@ class Answer(BaseModel):
     query_truncated: bool = False
     release: str | None = Field(description="The index release that answered; null before the first one.")
     search_id: UUID | None = Field(description="The stored search; null where nothing is stored.")
-    next_cursor: str | None = None
+    next_cursor: str | None = Field(None, description="Ask for the next page with it; null after the last one.")

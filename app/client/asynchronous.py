@@ -17,6 +17,7 @@ from app.client.models import (
     Image,
     Job,
     Key,
+    Match,
     Stored,
     Version,
 )
@@ -59,6 +60,24 @@ class AsyncWordsight:
     ) -> Answer:
         """The images that best fit the words, best first."""
         return await self._send(calls.search(collection, query, k, filter, cursor))
+
+    async def search_all(
+        self,
+        collection: str,
+        query: str,
+        *,
+        page_size: int = 50,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - named as in the interface
+    ) -> AsyncIterator[Match]:
+        """The best images one after the other, 10,000 at most, fetched page by page while they are used."""
+        cursor: str | None = None
+        while True:
+            answer = await self._send(calls.search(collection, query, page_size, filter, cursor))
+            for one in answer.results:
+                yield one
+            cursor = answer.next_cursor
+            if cursor is None:
+                return
 
     async def search_batch(self, collection: str, queries: Sequence[Mapping[str, Any]]) -> list[Answer]:
         """Several queries at once, each `{"query": …, "k": …}`; an answer with a `code` is a problem."""

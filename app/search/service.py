@@ -15,6 +15,7 @@ import numpy as np
 from app.search.engines import Engine, Engines, Watcher
 from app.search.evidence import chosen, content_words
 from app.search.known import KnownCollections, KnownImages
+from app.search.paging import Page, page_of
 from app.search.reply import Reply
 from app.search.shown import Hit
 from app.search.words import KnownWords
@@ -76,31 +77,40 @@ class SearchService:
         collection = await self.collections.get(collection_name)
         engine = await self.engines.answering(collection)
         snapshot = await engine.searcher.snapshot(collection)
-        look = partial(self._look, collection, engine, snapshot, None if asked else self.ranking.candidates(query.k))
+        page = page_of(query, self.ranking)
+        look = partial(self._look, collection, engine, snapshot, page, asked is None)
         remember = collection.settings.search_log != "off"
         looked = await engine.encoder.encode_then(query.query, look, remember=remember)
         exists = None
         if asked is not None:
-            looked, exists = await self._filtered(looked.encoded, snapshot, self.ranking.candidates(query.k), asked)
-        ranked = looked.found if looked.ranked else await self._ranked(collection, engine, looked)
-        hits = await self._hits(collection, engine, ranked, query)
+            looked, exists = await self._filtered(looked.encoded, snapshot, page.candidates, asked)
+        ranked = looked.found if looked.ranked else await self._ranked(collection, engine, looked, page)
+        hits = await self._hits(collection, engine, ranked, query, page)
         stored = await self._store(collection, snapshot, query, hits)
-        return Reply(_frame(snapshot, hits, looked.encoded, stored, exists), hits)
+        frame = _frame(snapshot, hits, looked.encoded, stored, exists)
+        following = page.following(query, len(ranked.rows))
+        return Reply(frame.model_copy(update={"next_cursor": following}) if following else frame, hits)
 
     def _look(
-        self, collection: CollectionRow, engine: Engine, snapshot: Snapshot, k: int | None, encoded: EncodedQuery
+        self,
+        collection: CollectionRow,
+        engine: Engine,
+        snapshot: Snapshot,
+        page: Page,
+        now: bool,
+        encoded: EncodedQuery,
     ) -> Looked:
-        """The k best images, ranked where all their words are at hand; nothing at all where k is None. No I/O."""
-        if k is None:
+        """A page's candidates, ranked where all their words are at hand; nothing at all where not `now`. No I/O."""
+        if not now:
             return Looked(_NOTHING, encoded, ranked=False)
         started = time.perf_counter()
-        found = snapshot.search(encoded.vector, k)
+        found = snapshot.search(encoded.vector, page.candidates)
         self.engines.watcher.stage_took("index", time.perf_counter() - started)
         rows = found.rows.tolist()
         words = {} if encoded.words is None else self.words.at_hand(collection, engine.fingerprint, rows)
         if encoded.words is not None and len(words) < len(rows):
             return Looked(found, encoded, ranked=False)
-        return Looked(self._rank(found, encoded, words), encoded, ranked=True)
+        return Looked(self._rank(found, encoded, words, page), encoded, ranked=True)
 
     async def _filtered(
         self, encoded: EncodedQuery, snapshot: Snapshot, k: int, asked: Filter
@@ -109,25 +119,27 @@ class SearchService:
         filtered = await search_filtered(self.catalog, snapshot, encoded.vector, k, asked)
         return Looked(filtered.found, encoded, ranked=False), filtered.exists
 
-    async def _ranked(self, collection: CollectionRow, engine: Engine, looked: Looked) -> Found:
+    async def _ranked(self, collection: CollectionRow, engine: Engine, looked: Looked, page: Page) -> Found:
         """Candidates ranked by their words as well."""
         if looked.encoded.words is None:
             return looked.found
         words = await self.words.by_rows(collection, engine.encoder.recipe, looked.found.rows.tolist())
-        return await asyncio.to_thread(self._rank, looked.found, looked.encoded, words)
+        return await asyncio.to_thread(self._rank, looked.found, looked.encoded, words, page)
 
-    def _rank(self, found: Found, encoded: EncodedQuery, words: Mapping[int, Packed]) -> Found:
+    def _rank(self, found: Found, encoded: EncodedQuery, words: Mapping[int, Packed], page: Page) -> Found:
         started = time.perf_counter()
-        ranked = self.ranking.ranked(found, encoded.words, words)
+        ranked = page.ranked(self.ranking, found, encoded.words, words)
         self.engines.watcher.stage_took("rank", time.perf_counter() - started)
         return ranked
 
-    async def _hits(self, collection: CollectionRow, engine: Engine, ranked: Found, query: Query) -> tuple[Hit, ...]:
-        found = ranked.first(query.k)
+    async def _hits(
+        self, collection: CollectionRow, engine: Engine, ranked: Found, query: Query, page: Page
+    ) -> tuple[Hit, ...]:
+        found = page.of(ranked)
         rows = found.rows.tolist()
         images = await self.images.by_rows(collection, rows)
         wanted = content_words(query.query)
-        chances = _chances(ranked, engine.relevance)
+        chances = _chances(ranked, engine.relevance)[page.offset :]
         there = zip(rows, found.scores.tolist(), chances, strict=False)
         return tuple(
             Hit(images[row], score, chance, chosen(images[row].phrases, wanted))
@@ -183,9 +195,8 @@ def make_service(
 
 
 def _refuse_unsupported(query: Query) -> None:
-    for name in ("cursor", "fields"):
-        if getattr(query, name) is not None:
-            raise BadInput("not_supported_yet", f"{name!r} is not supported by this version", fix=f"leave {name!r} out")
+    if query.fields is not None:
+        raise BadInput("not_supported_yet", "'fields' is not supported by this version", fix="leave 'fields' out")
 
 
 def _chances(ranked: Found, relevance: Relevance | None) -> Sequence[float | None]:

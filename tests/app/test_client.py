@@ -13,7 +13,7 @@ import pytest
 from app.client import AsyncWordsight, Refusal, Retries, Unreachable, Wordsight
 from tests.app.live import Live, heartbeat, live
 
-STREAMS = {"images", "bulk", "jobs", "follow_job", "audit"}
+STREAMS = {"images", "bulk", "jobs", "follow_job", "audit", "search_all"}
 CAT = hashlib.sha256(b"cat").hexdigest()
 
 
@@ -56,6 +56,8 @@ async def whole_surface(client: Any, tag: str) -> set[str]:
     assert (await call("undo", tag, CAT, description_id=edited.description_id)).description["summary"] == "A cat."
     assert (await call("patch_metadata", tag, CAT, {"year": None})).metadata == {}
     answer = await call("search", tag, "a cat", k=3)
+    rest = await call("search_all", tag, "a cat", page_size=2)
+    assert [one.image_id for one in rest][: len(answer.results)] == [one.image_id for one in answer.results]
     assert (await call("stored_search", tag, answer.search_id)).k == 3
     await call("give_feedback", tag, answer.search_id, CAT, "relevant")
     batch = await call("search_batch", tag, [{"query": "a"}, {"query": "b", "cursor": "no"}])

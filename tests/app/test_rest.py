@@ -109,6 +109,14 @@ def test_searching_explaining_and_saying_what_fits(client: httpx.Client, server:
     asyncio.run(_embed(server, home))
     answer = client.post(SEARCH, json={"query": "a cat on a mat"}).json()
     assert [one["image_id"] for one in answer["results"]] == [CAT, other]
+    first = client.post(SEARCH, json={"query": "a cat on a mat", "k": 1}).json()
+    second = client.post(SEARCH, json={"query": "a cat on a mat", "k": 1, "cursor": first["next_cursor"]}).json()
+    pages = [[one["image_id"] for one in page["results"]] for page in (first, second)]
+    assert (pages, second["next_cursor"]) == ([[CAT], [other]], None)
+    assert code(client.post(SEARCH, json={"query": "b", "k": 1, "cursor": first["next_cursor"]})) == (
+        400,
+        "cursor_invalid",
+    )
     batch = client.post(f"{SEARCH}/batch", json={"queries": [{"query": "a cat"}, {"query": "b", "cursor": "x"}]}).json()
     assert batch["answers"][0]["results"][0]["image_id"] == CAT
     assert batch["answers"][1]["code"]
