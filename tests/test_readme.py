@@ -22,7 +22,10 @@ START = """
 set -euo pipefail
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 """
-READY = "for _ in $(seq 300); do curl -sf http://127.0.0.1:8000/readyz && break; sleep 0.3; done"
+READY = (
+    "for _ in $(seq 300); do curl -sf http://127.0.0.1:8000/readyz > ready.txt && "
+    "grep -q 'worker runs' worker.log && break; sleep 0.3; done"
+)
 END = "test $(jobs -r | wc -l) = 2 || { cat *.log >&2; exit 9; }"
 
 
@@ -57,7 +60,7 @@ def free_port() -> int:
 def test_every_block_is_a_shell_block_and_few_are_left_out() -> None:
     assert {block["kind"] for block in blocks()} == {"sh"}
     assert README.count("```") == 2 * len(blocks())
-    assert sum(block["mark"] is not None for block in blocks()) == 2
+    assert sum(block["mark"] is not None for block in blocks()) == 3
 
 
 @pytest.mark.cli
@@ -81,4 +84,7 @@ def test_the_examples_run(home: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr + done.stdout
     answer, end = json.JSONDecoder().raw_decode(done.stdout, done.stdout.rindex('{"results"'))
     assert len(answer["results"]) == 4
-    assert len(done.stdout[end:].split()) == 8  # the client's four scores and addresses
+    scores = [line.split() for line in done.stdout[end:].strip().splitlines()]
+    assert [len(words) for words in scores[:4]] == [2, 2, 2, 2]
+    assert scores[-1][0] == "done"  # the image that was sent
+    assert len(scores) >= 5

@@ -19,7 +19,7 @@ from app.cli.wiring import choose_engine, make_describer
 from app.jobs.runner import Report, Stopped
 from app.settings import Settings
 from app.uploads.spool import Spool
-from scenes.errors import WordsightError
+from scenes.errors import EnvironmentMissing, WordsightError
 
 if TYPE_CHECKING:
     from captioner.batches import BatchFolder
@@ -79,6 +79,16 @@ class Performer:
 
         async with self.catalog.reading() as session:
             row = await collections.by_id(session, job.collection_id)
+        try:
+            await self._do(job, row, report)
+        except ImportError as error:
+            raise EnvironmentMissing(
+                "captioner_not_installed",
+                f"this worker can't caption: {error}",
+                fix="pip install 'wordsight[captioner]' where the worker runs",
+            ) from error
+
+    async def _do(self, job: "JobRow", row: "CollectionRow", report: Report) -> None:
         if job.kind == "index":
             await self.index(row.settings.name, True)
         elif job.kind == "publish":

@@ -29,10 +29,23 @@ PROBLEMS = responses(
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 )
+_EVENT = {
+    "type": "object",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"enum": ["progress", "end"]},
+        "id": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/JobBody"},
+        },
+    },
+}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One `progress` event now and one a change; `end` is the last one. Each holds the job.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
 }
 Before = Annotated[int, Query(ge=1, le=2**62, description="`next` of the page before.")]

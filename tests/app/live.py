@@ -69,11 +69,12 @@ def live(
     most: int = 64,
     cors: Sequence[str] = (),
     load: Callable[[str | None], Encoder] = lambda _name: BagOfLetters(),
+    sources: Sequence[str] = (SOURCES,),
 ) -> Iterator[Live]:
     """The app until the block ends, with collections of these names; `load` makes encoders by their names."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
     metrics = Metrics()
-    app = create_app(lambda: _opened(url, home, names, per_key, metrics, load), metrics, most, cors)
+    app = create_app(lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources)), metrics, most, cors)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -109,6 +110,7 @@ async def _opened(
     per_key: float,
     metrics: Metrics,
     load: Callable[[str | None], Encoder],
+    sources: tuple[str, ...],
 ) -> AsyncIterator[State]:
     catalog = Catalog.connect(url)
     try:
@@ -118,7 +120,7 @@ async def _opened(
         async with batching(catalog) as log:
             service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
-                keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), (SOURCES,))
+                keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), sources)
                 yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk)
             finally:
                 service.engines.close()
