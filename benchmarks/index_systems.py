@@ -112,11 +112,11 @@ def search(name: str, n: int) -> dict[str, Any]:
         _forget(folder)
         before = _memory()
         ready_s = _seconds(lambda: (system.open(folder), system.search(given.queries[0], EFFORTS[0])))
+        curve = _curve(system, given)
+        grown = {key: value - before[key] for key, value in _memory().items()}
         known: dict[str, Any] = {}
         if isinstance(system, Wordsight):
             known = {"as_served": system.as_served(given), "settings": system.settings()}
-        curve = _curve(system, given)
-        grown = {key: value - before[key] for key, value in _memory().items()}
     return {"ready_s": round(ready_s, 3), "memory_bytes": grown, "curve": curve} | known
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.delta import Delta
+from indexer.exact_index import ExactIndex
+from indexer.faiss_index import FaissIndex
 from indexer.release import open_release
 from indexer.snapshot import Rows, Snapshot
 from indexer.vector_index import VectorIndex
@@ -20,6 +22,14 @@ from scenes.catalog.releases import Release
 from scenes.errors import Corrupt
 from scenes.recipe import EncoderRecipe
 
+Accelerate = Callable[[ExactIndex | FaissIndex], VectorIndex]
+"""What searches a release's index: a replica of it, or the index itself."""
+
+
+def itself(index: ExactIndex | FaissIndex) -> VectorIndex:
+    """No replica."""
+    return index
+
 
 @dataclass(frozen=True, slots=True)
 class Loader:
@@ -28,6 +38,7 @@ class Loader:
     catalog: Catalog
     encoder: EncoderRecipe
     home: Path
+    accelerate: Accelerate = itself
 
     async def load(self, collection_id: int, known: Snapshot | None = None) -> Snapshot:
         """The newest snapshot; only what changed since `known` is read where that has the active release.
@@ -72,7 +83,10 @@ class Loader:
         at_hand = known is not None and known.release is not None and known.release.id == release.id
         if at_hand and known is not None and known.index is not None:
             return known.index
-        return await asyncio.to_thread(open_release, release, self.home)
+        return await asyncio.to_thread(self._open, release)
+
+    def _open(self, release: Release) -> VectorIndex:
+        return self.accelerate(open_release(release, self.home))
 
     def _bare(self, collection_id: int) -> Snapshot:
         return Snapshot(

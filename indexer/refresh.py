@@ -13,7 +13,9 @@ from scenes.catalog.engine import Catalog
 from scenes.catalog.releases import Release
 
 DELTA_SHARE = 0.1
-"""A release is built anew when more than this share of its rows has changed since."""
+"""A release is built anew when more than this share of its rows has changed since,"""
+DELTA_MOST = 20_000
+"""or so many of them: what changed is scanned by every search, a few milliseconds of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ async def refresh(
         fit = release is not None and release.encoder == encoder.recipe.fingerprint()
         since = release.generation if fit and release else 0
         stale = await embeddings.count_since(session, collection.id, since)
-    if always or not fit or release is None or stale > DELTA_SHARE * release.rows:
+    if always or not fit or release is None or stale > min(DELTA_SHARE * release.rows, DELTA_MOST):
         queries = partial(likely, catalog, collection.id, encoder)
         release = await build(catalog, collection, encoder.recipe, home, queries=queries)
     return Refreshed(embedded, release)

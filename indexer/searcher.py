@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from indexer.loading import Loader
+from indexer.loading import Accelerate, Loader, itself
 from indexer.snapshot import Found, Snapshot
 from scenes.catalog import collections
 from scenes.catalog.changes import wakes
@@ -41,9 +41,9 @@ class _Kept:
 class Searcher:
     """Keeps and renews snapshots; at most one is being made for each collection."""
 
-    def __init__(self, catalog: Catalog, encoder: EncoderRecipe, home: Path) -> None:
+    def __init__(self, catalog: Catalog, encoder: EncoderRecipe, home: Path, accelerate: Accelerate = itself) -> None:
         self._catalog = catalog
-        self._loader = Loader(catalog, encoder, home)
+        self._loader = Loader(catalog, encoder, home, accelerate)
         self._kept: dict[int, _Kept] = {}
         self._patience_s: float | None = None
 

@@ -73,7 +73,7 @@ class Snapshot:
         """The vectors that answer for these images, float32 (n, views, dim); NaN for an image without."""
         taken = self.delta.take(rows)
         if self.index is not None:
-            settled = np.isnan(taken[:, 0, 0]) & ~np.isin(rows, self.hidden)
+            settled = np.isnan(taken[:, 0, 0]) & ~_are_among(rows, self.hidden)
             found = self.index.vectors(vector_ids(rows[settled], self.views))
             taken[settled] = found.reshape(-1, self.views, taken.shape[2])
         return taken
@@ -87,7 +87,7 @@ class Snapshot:
         while True:
             hits = self.index.search(query[None, :], wanted, ids)[0]
             images = _by_image(hits, self.views)
-            shown = ~np.isin(images.rows, self.hidden) if len(self.hidden) else np.ones(len(images.rows), np.bool_)
+            shown = ~_are_among(images.rows, self.hidden)
             if int(np.sum(shown)) >= k or len(hits.ids) < wanted:
                 return Found(images.rows[shown][:k], images.scores[shown][:k])
             wanted *= 2
@@ -97,6 +97,14 @@ def vector_ids(rows: Rows, views: int) -> Ids:
     """Ids of all views of images, int64 (n × views,): row × views + view."""
     ids: Ids = (rows[:, None] * views + np.arange(views)).reshape(-1)
     return ids
+
+
+def _are_among(rows: Rows, known: Rows) -> NDArray[np.bool_]:
+    """Is each of the rows one of the `known`, which are sorted?"""
+    if not len(known):
+        return np.zeros(len(rows), np.bool_)
+    there: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, rows), len(known) - 1)] == rows
+    return there
 
 
 def _by_image(hits: Hits, views: int) -> Found:

@@ -1,4 +1,4 @@
-"""One contract for every vector index: the exact reference and FAISS."""
+"""One contract for every vector index: the exact reference, FAISS, and the replica for GPUs on a scripted device."""
 
 from pathlib import Path
 
@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
 from indexer.faiss_index import Effort, FaissIndex
+from indexer.gpu_replica import GpuReplica
 from indexer.measuring import measured, recall, sample, stand_ins, truth
 from indexer.scoring import exact_scores
 from indexer.tuning import PROMISED_RECALL, held, tuned
 from indexer.vector_index import Ids, VectorIndex
 from indexer.vector_store import VectorStore
 from scenes.errors import Corrupt
+from tests.indexer.scripted_device import ScriptedDevice
 
 pytestmark = pytest.mark.faiss
 
@@ -43,7 +45,16 @@ def data(n: int = 200, dim: int = 16) -> tuple[Vectors, Ids]:
     return vectors, random.permutation(10 * n)[:n].astype(np.int64)
 
 
-@pytest.fixture(params=[exact, hnsw_sq8, ivf_sq8, ivf_fp16], ids=["exact", "hnsw-sq8", "ivf-sq8", "ivf-fp16"])
+def gpu_replica(vectors: Vectors, ids: Ids) -> VectorIndex:
+    """Of a graph, on a scripted device."""
+    master = FaissIndex.build(VectorStore.of(vectors, ids), "hnsw-sq8", 16)
+    return GpuReplica(master, ScriptedDevice(master.store), lambda _reason: None)
+
+
+KINDS = {"exact": exact, "hnsw-sq8": hnsw_sq8, "ivf-sq8": ivf_sq8, "ivf-fp16": ivf_fp16, "gpu-replica": gpu_replica}
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
 def build(request: pytest.FixtureRequest) -> object:
     return request.param
 
