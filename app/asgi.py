@@ -16,12 +16,17 @@ from app.main import create_app
 from app.metrics import Metrics
 from app.search.expiry import purging
 from app.search.log import batching
+from app.search.recall import RecallWatch
 from app.search.service import make_service
 from app.security import Secret
 from app.settings import Settings
 from app.state import State
 from app.uploads.spool import Spool
 from app.watch import REQUESTS
+from indexer.faiss_gpu import FaissGpu
+from indexer.gpu_replica import Accelerator
+from indexer.loading import itself
+from indexer.recall_sample import RecallSampler
 from indexer.serving_encoder import load_encoder
 from scenes.catalog.embedded import postgres
 from scenes.catalog.engine import Catalog
@@ -67,12 +72,14 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
     secret = Secret.load(config.home, config.secret)
     load = partial(load_encoder, home=config.home, runtime=config.encoder_runtime)
     async with batching(catalog) as log, purging(catalog):
-        service = make_service(catalog, load, config.home, secret, log, metrics)
+        recall = RecallWatch(catalog, RecallSampler(config.recall_sample_every), metrics)
+        accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
+        service = make_service(catalog, load, config.home, secret, log, metrics, accelerate, recall)
         metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
         limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:
             await service.engines.of(None)
-            async with service.engines.following():
+            async with service.engines.following(), recall.watching():
                 keys = KeyCache(Keys(catalog, secret))
                 yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
         finally:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -41,6 +42,20 @@ class Metrics:
         self._caches = {hit: self.cache.labels("yes" if hit else "no") for hit in (False, True)}
         self.in_flight = self._gauge("wordsight_requests_in_flight", "Requests being answered.")
         self.encoder_queue = self._gauge("wordsight_encoder_queue", "Queries that wait to be embedded.")
+        self.gpu_fallbacks = Counter(
+            "wordsight_gpu_fallbacks", "Searches and releases left to the CPU, by reason.", ["reason"], registry=one
+        )
+        self.recall_neighbours = Counter(
+            "wordsight_recall_neighbours",
+            "Neighbours that exact search found in sampled searches, by whether they were served.",
+            ["served"],
+            registry=one,
+        )
+        self.recall = self._gauge("wordsight_recall", "Served recall@10 of the worst collection.", "livemin")
+        self.recall.set(1)
+        self.recall_below = self._gauge(
+            "wordsight_recall_below_promise", "Collections served below the promised recall.", "livemax"
+        )
         self.log_queue = self._gauge("wordsight_search_log_queue", "Stored searches that wait to be written.")
 
     def follow(self, encoder_queue: Callable[[], int], log_queue: Callable[[], int]) -> None:
@@ -54,6 +69,21 @@ class Metrics:
     def stage_took(self, stage: str, seconds: float) -> None:
         """Count the seconds of one stage of a search."""
         self._stages[stage].observe(seconds)
+
+    def fell_back(self, reason: str) -> None:
+        """Count what the CPU did in place of a GPU."""
+        self.gpu_fallbacks.labels(reason).inc()
+
+    def recall_sampled(self, wanted: int, found: int) -> None:
+        """Count one search that was held against exact search."""
+        self.recall_neighbours.labels("yes").inc(found)
+        self.recall_neighbours.labels("no").inc(wanted - found)
+
+    def recall_stands(self, worst: float | None, below: int) -> None:
+        """The worst collection's recall, and how many are below the promise."""
+        if worst is not None:
+            self.recall.set(worst)
+        self.recall_below.set(below)
 
     def searched(self, matches: str) -> None:
         """Count a search that was answered."""
@@ -72,5 +102,5 @@ class Metrics:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, registry=self._registry, multiprocess_mode="livesum")
+    def _gauge(self, name: str, text: str, together: Literal["livesum", "livemin", "livemax"] = "livesum") -> Gauge:
+        return Gauge(name, text, registry=self._registry, multiprocess_mode=together)

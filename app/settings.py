@@ -1,5 +1,6 @@
 """Settings from the environment, built once at the edge and passed on as values; never read at import."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +24,10 @@ class Settings(BaseSettings):
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = Field(64, validation_alias="WORDSIGHT_MAX_CONCURRENT")
     requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
     server_processes: Annotated[int, Field(ge=1)] = Field(1, validation_alias="WORDSIGHT_SERVER_PROCESSES")
+    index_device: Literal["cpu", "gpu"] = Field("cpu", validation_alias="WORDSIGHT_INDEX_DEVICE")
+    recall_sample_every: Annotated[timedelta, Field(ge=timedelta(0))] = Field(
+        timedelta(minutes=1), validation_alias="WORDSIGHT_RECALL_SAMPLE_EVERY"
+    )
     request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
     job_sources: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""

@@ -1,5 +1,6 @@
 """NumPy brute force over exact vectors: the reference every other index is held against, and what small ones use."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,9 @@ class ExactIndex:
 
     def vectors(self, ids: Ids) -> Vectors:
         return self.store.take(ids)
+
+    def blocks(self) -> Iterator[tuple[Ids, Vectors]]:
+        return self.store.blocks()
 
     def save(self, folder: Path) -> None:
         self.store.save(folder)

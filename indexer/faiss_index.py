@@ -7,6 +7,7 @@ and a filter is a bitmap. Its files are memory-mapped: processes share them, and
 import json
 import math
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,9 @@ class FaissIndex:
 
     def vectors(self, ids: Ids) -> Vectors:
         return self.store.take(ids)
+
+    def blocks(self) -> Iterator[tuple[Ids, Vectors]]:
+        return self.store.blocks()
 
     def save(self, folder: Path) -> None:
         self.store.save(folder)

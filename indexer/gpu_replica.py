@@ -5,7 +5,7 @@ master answers, and the watcher is told why.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -31,6 +31,7 @@ DeviceOf = Callable[[VectorStore], Device]
 """Copies a store's vectors to a device. Raises `EnvironmentMissing` (`gpu_missing`, `gpu_failed`)."""
 _SILENT_S = 5.0
 _MORE = 54
+_TRIED = (10_000, 384)
 _TESTED = 64
 _SEED = 20_260_105
 _log = logging.getLogger(__name__)
@@ -71,6 +72,9 @@ class GpuReplica:
 
     def vectors(self, ids: Ids) -> Vectors:
         return self.master.vectors(ids)
+
+    def blocks(self) -> Iterator[tuple[Ids, Vectors]]:
+        return self.master.blocks()
 
     def save(self, folder: Path) -> None:
         self.master.save(folder)
@@ -143,3 +147,11 @@ class Accelerator:
             self.fell_back("no_gpu" if error.code == "gpu_missing" else "self_test")
             _log.error("a release is searched on the CPU, not on a GPU: %s", error.message)
             return master
+
+
+def self_tested(device_of: DeviceOf) -> str:
+    """Test a replica of random vectors; returns the device's name. Raises as `DeviceOf` and the test do."""
+    vectors = np.random.default_rng(_SEED).normal(size=_TRIED).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    master = ExactIndex.of(vectors, np.arange(len(vectors), dtype=np.int64))
+    return GpuReplica(master, device_of(master.store), lambda _reason: None).device.name

@@ -55,7 +55,7 @@ class Snapshot:
 
     def search(self, query: Vectors, k: int, allowed: Rows | None = None) -> Found:
         """The k best images for one query, float32 (dim,); with `allowed` (sorted rows) only among those."""
-        fresh = _by_image(self.delta.search(query, k * self.views, allowed), self.views)
+        fresh = by_image(self.delta.search(query, k * self.views, allowed), self.views)
         settled = self._settled(query, k, allowed)
         if not len(fresh.rows):
             return settled
@@ -73,7 +73,7 @@ class Snapshot:
         """The vectors that answer for these images, float32 (n, views, dim); NaN for an image without."""
         taken = self.delta.take(rows)
         if self.index is not None:
-            settled = np.isnan(taken[:, 0, 0]) & ~_are_among(rows, self.hidden)
+            settled = np.isnan(taken[:, 0, 0]) & ~are_among(rows, self.hidden)
             found = self.index.vectors(vector_ids(rows[settled], self.views))
             taken[settled] = found.reshape(-1, self.views, taken.shape[2])
         return taken
@@ -86,8 +86,8 @@ class Snapshot:
         wanted = k * self.views
         while True:
             hits = self.index.search(query[None, :], wanted, ids)[0]
-            images = _by_image(hits, self.views)
-            shown = ~_are_among(images.rows, self.hidden)
+            images = by_image(hits, self.views)
+            shown = ~are_among(images.rows, self.hidden)
             if int(np.sum(shown)) >= k or len(hits.ids) < wanted:
                 return Found(images.rows[shown][:k], images.scores[shown][:k])
             wanted *= 2
@@ -99,7 +99,7 @@ def vector_ids(rows: Rows, views: int) -> Ids:
     return ids
 
 
-def _are_among(rows: Rows, known: Rows) -> NDArray[np.bool_]:
+def are_among(rows: Rows, known: Rows) -> NDArray[np.bool_]:
     """Is each of the rows one of the `known`, which are sorted?"""
     if not len(known):
         return np.zeros(len(rows), np.bool_)
@@ -107,7 +107,7 @@ def _are_among(rows: Rows, known: Rows) -> NDArray[np.bool_]:
     return there
 
 
-def _by_image(hits: Hits, views: int) -> Found:
+def by_image(hits: Hits, views: int) -> Found:
     """Each image once, at its best vector; hits come best first."""
     if views == 1:
         return Found(hits.ids, hits.scores)

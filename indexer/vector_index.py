@@ -1,5 +1,6 @@
 """What a vector index is. Every backend passes the one contract suite in tests/indexer/."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +43,10 @@ class VectorIndex(Protocol):
 
     def vectors(self, ids: Ids) -> Vectors:
         """The vectors of these ids, float32 (n, dim); a row of NaN for an id that is not there."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[Ids, Vectors]]:
+        """All ids and their vectors, a part at a time; a part is good until the next is asked for."""
         ...
 
     def save(self, folder: Path) -> None:

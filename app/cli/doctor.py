@@ -40,7 +40,7 @@ def doctor(as_json: Json = False) -> int:
 
     Exit code 3 where something is missing that every machine needs; a GPU and vLLM are only needed to caption.
     """
-    checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _vllm)]
+    checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _gpu_index, _vllm)]
     lines = [f"{'✓' if check.ok else '✗'} {check.name:<10}{check.detail}" for check in checks]
     lines += [f"  fix {check.name}: {check.fix}" for check in checks if not check.ok and check.fix]
     output.result(as_json, {"checks": [asdict(check) for check in checks]}, "\n".join(lines))
@@ -86,6 +86,18 @@ def _disk() -> Check:
 def _gpu() -> Check:
     tool = shutil.which("nvidia-smi")
     return Check("gpu", tool is not None, tool or "no NVIDIA GPU seen", "captioning with vllm needs a GPU machine")
+
+
+def _gpu_index() -> Check:
+    """The replica's self-test on random vectors, where a GPU is; else what was verified without one."""
+    from indexer import faiss_gpu
+    from indexer.gpu_replica import self_tested
+
+    fix = "nothing has to be done: the index runs on the CPU; WORDSIGHT_INDEX_DEVICE=gpu wants pip 'wordsight[gpu]'"
+    if not faiss_gpu.seen():
+        told = f"no GPU was seen by {faiss_gpu.built_for()}; the replica was verified with a scripted device only"
+        return Check("gpu-index", False, told, fix)
+    return _tried("gpu-index", lambda: f"self-test passed on {self_tested(faiss_gpu.FaissGpu)}")
 
 
 def _vllm() -> Check:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from indexer.drift import Drift, Report
     from indexer.repair import Repaired
     from scenes.catalog.engine import Catalog
+    from scenes.catalog.recall import Sampled
     from scenes.catalog.releases import Release
 
 EncoderOption = Annotated[str | None, typer.Option("--encoder", help="With --beside: the encoder's name or folder.")]
@@ -83,7 +84,7 @@ async def _build(catalog: "Catalog", config: "Settings", name: str, beside: str 
 
 async def _status(catalog: "Catalog", config: "Settings", name: str) -> dict[str, Any]:
     from indexer.release import open_release
-    from scenes.catalog import collections, embeddings, releases
+    from scenes.catalog import collections, embeddings, recall, releases
 
     async with catalog.reading() as session:
         row = await collections.get(session, name)
@@ -91,7 +92,8 @@ async def _status(catalog: "Catalog", config: "Settings", name: str) -> dict[str
         since = release.generation if release else 0
         changed = await embeddings.count_since(session, row.id, since)
         candidate = await releases.get(session, row.candidate_release) if row.candidate_release else None
-    body = _body(release, changed) | {"candidate": str(candidate.id) if candidate else None}
+        served = await recall.newest(session, release.id) if release else None
+    body = _body(release, changed) | {"candidate": str(candidate.id) if candidate else None} | _served(served)
     try:
         if release is not None:
             open_release(release, config.home)
@@ -126,6 +128,16 @@ def _reported(report: "Report") -> dict[str, Any]:
 
 def _drift(drift: "Drift") -> dict[str, Any]:
     return {"kind": drift.kind, "count": drift.count, "detail": drift.detail}
+
+
+def _served(sampled: "Sampled | None") -> dict[str, Any]:
+    """What the servers' samples of this release found, compared with exact search."""
+    from app.search.recall import is_below_promise
+
+    if sampled is None or not sampled.searches:
+        return {"served_recall": None, "served_samples": 0, "below_promise": None}
+    told = "served recall@10 is below the promise; index verify looks closer" if is_below_promise(sampled) else None
+    return {"served_recall": sampled.recall, "served_samples": sampled.searches, "below_promise": told}
 
 
 def _body(release: "Release | None", changed: int) -> dict[str, Any]:

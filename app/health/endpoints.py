@@ -20,7 +20,8 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost."""
+    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, and where the
+    served recall is below the promise."""
 
     warnings: tuple[str, ...] = ()
 
@@ -42,5 +43,7 @@ async def ready(request: Request) -> Readiness:
     """Postgres answers and the encoder is loaded: searches will be answered."""
     state = state_of(request)
     await state.catalog.ping()
-    troubles = state.service.engines.troubles()
-    return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in sorted(troubles.items())))
+    troubles = sorted(state.service.engines.troubles().items())
+    below = {} if state.service.recall is None else state.service.recall.below()
+    troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
+    return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in troubles))

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from indexer.encoder import Encoder
 from indexer.encoder_files import find_encoder
+from indexer.loading import Accelerate
+from indexer.loading import itself as no_replica
 from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder, itself
 from indexer.searcher import Searcher
 from scenes.catalog.collections import CollectionRow
@@ -63,11 +65,13 @@ class Engines:
         home: Path,
         load: Callable[[str | None], Encoder],
         watcher: Watcher | None = None,
+        accelerate: Accelerate = no_replica,
     ) -> None:
         self._catalog = catalog
         self._home = home
         self._load = load
         self.watcher = watcher or Unwatched()
+        self._accelerate = accelerate
         self._opened: dict[str | None, Engine] = {}
         self._batchers: list[MicroBatcher] = []
         self._opening = asyncio.Lock()
@@ -152,7 +156,7 @@ class Engines:
         batcher = MicroBatcher(encoder, runners=os.cpu_count() or 1, seen=self.watcher.batch_seen)
         self._batchers.append(batcher)
         await batcher.encode_then(_WARM, itself, remember=False)
-        searcher = Searcher(self._catalog, encoder.recipe, self._home)
+        searcher = Searcher(self._catalog, encoder.recipe, self._home, self._accelerate)
         if self._followers is not None:
             await self._followers.enter_async_context(searcher.following())
         relevance = await asyncio.to_thread(_relevance, name, encoder)

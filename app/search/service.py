@@ -16,6 +16,7 @@ from app.search.engines import Engine, Engines, Watcher
 from app.search.evidence import chosen, content_words
 from app.search.known import KnownCollections, KnownImages
 from app.search.paging import Page, page_of
+from app.search.recall import RecallWatch
 from app.search.reply import Reply
 from app.search.shown import Hit
 from app.search.words import KnownWords
@@ -23,6 +24,7 @@ from app.security import Secret
 from indexer.encoder import Encoder
 from indexer.filtered import search_filtered
 from indexer.late_interaction import Packed
+from indexer.loading import Accelerate, itself
 from indexer.microbatch import EncodedQuery
 from indexer.ranking import Ranking
 from indexer.searcher import Found, Snapshot
@@ -65,6 +67,7 @@ class SearchService:
     secret: Secret
     catalog: Catalog
     ranking: Ranking = Ranking()
+    recall: RecallWatch | None = None
 
     async def search(self, collection_name: str, query: Query) -> Answer:
         """The answer to one query. Raises `NotFound` (`collection_unknown`), `BadInput`, `EnvironmentMissing`."""
@@ -106,6 +109,8 @@ class SearchService:
         started = time.perf_counter()
         found = snapshot.search(encoded.vector, page.candidates)
         self.engines.watcher.stage_took("index", time.perf_counter() - started)
+        if self.recall is not None:
+            self.recall.sampler.offer(snapshot, encoded.vector, page.candidates)
         rows = found.rows.tolist()
         words = {} if encoded.words is None else self.words.at_hand(collection, engine.fingerprint, rows)
         if encoded.words is not None and len(words) < len(rows):
@@ -187,11 +192,13 @@ def make_service(
     secret: Secret,
     log: SearchLog | None = None,
     watcher: Watcher | None = None,
+    accelerate: Accelerate = itself,
+    recall: RecallWatch | None = None,
 ) -> SearchService:
     """A service over encoders by name; without a log it stores each search before it answers."""
-    engines = Engines(catalog, home, load, watcher)
+    engines = Engines(catalog, home, load, watcher, accelerate)
     known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog)
-    return SearchService(engines, *known, log or DirectLog(catalog), secret, catalog)
+    return SearchService(engines, *known, log or DirectLog(catalog), secret, catalog, recall=recall)
 
 
 def _refuse_unsupported(query: Query) -> None:

@@ -187,6 +187,19 @@ releases = Table(
     Index(None, "collection_id"),
 )
 
+recall_samples = Table(
+    "recall_samples",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _of_collection(),
+    Column("release", Uuid, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("found", Integer, nullable=False),
+    _now("sampled_at"),
+    Index(None, "release", "id"),
+    Index(None, "collection_id", "sampled_at"),
+)
+
 searches = Table(
     "searches",
     metadata,
