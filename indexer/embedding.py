@@ -31,12 +31,15 @@ async def embed_missing(
     async with catalog.writing() as session:
         fingerprint = await recipes.remember_encoder(session, encoder.recipe)
         total = await embeddings.count_missing(session, collection_id, fingerprint)
-    done = 0
+    done = last = 0
     while True:
         async with catalog.reading() as session:
-            todo = await embeddings.missing(session, collection_id, fingerprint, BATCH)
-        if not todo:
+            todo = await embeddings.missing(session, collection_id, fingerprint, BATCH, after=last)
+        if not todo and last == 0:
             return done
+        last = todo[-1][0] if todo else 0  # from the beginning once more: an undone edit lies behind
+        if not todo:
+            continue
         rows = embed([description for _, description in todo], encoder)
         async with catalog.writing() as session:
             stored = [(row_id, row) for (row_id, _), row in zip(todo, rows, strict=True)]

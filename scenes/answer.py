@@ -26,7 +26,9 @@ class Query(BaseModel):
 
     query: QueryText = Field(description="What the image shows, in words.", examples=["a red bus in the snow"])
     k: Annotated[int, Field(ge=1, le=MAX_K)] = Field(10, description="How many images at most.")
-    filter: dict[str, Any] | None = Field(None, description="Conditions on metadata.* and description.* fields.")
+    filter: dict[str, Any] | None = Field(
+        None, description="Conditions on metadata.* and description.* fields: a value, in, not, gt, gte, lt, lte, says."
+    )
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=400)] | None = Field(
         None, description="next_cursor of the page before; the rest of the question stays the same."
     )

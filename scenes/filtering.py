@@ -6,6 +6,7 @@ as numbers, text by code point and case-sensitively, true and false only as equa
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,8 @@ from scenes.errors import BadInput
 Scalar = str | int | float | bool
 Path = tuple[str, ...]
 ROOTS = ("metadata", "description")
+_DESCRIPTION = "description"
+_WORD = re.compile(r"[^\W_]+")
 MAX_DEPTH = 8
 MAX_CONDITIONS = 100
 MAX_VALUES = 1_000
@@ -43,6 +46,17 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
+class Says:
+    """Some text at the path says these words, all of them and one after the other; upper and lower case are the same.
+
+    Words are what Postgres's parser takes for words (its `simple` configuration); `matches` knows plain ones only.
+    """
+
+    path: Path
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """No value at the path, or none but null."""
 
@@ -64,7 +78,7 @@ class AnyOf:
     parts: tuple["Filter", ...]
 
 
-Filter = IsOneOf | Within | Absent | Not | AllOf | AnyOf
+Filter = IsOneOf | Within | Says | Absent | Not | AllOf | AnyOf
 
 
 def parse(body: Any) -> Filter:
@@ -83,14 +97,15 @@ def matches(asked: Filter, document: Mapping[str, Any]) -> bool:
             return any(_comparable(value) in wanted for value in _values(document, path))
         case Within(path, bounds):
             return any(_is_within(value, bounds) for value in _values(document, path))
+        case Says(path, words):
+            return any(_says(value, words) for value in _texts(_values(document, path)))
         case Absent(path):
             return all(value is None for value in _values(document, path))
         case Not(part):
             return not matches(part, document)
-        case AllOf(parts):
-            return all(matches(part, document) for part in parts)
-        case AnyOf(parts):
-            return any(matches(part, document) for part in parts)
+        case AllOf(parts) | AnyOf(parts):
+            together = all if isinstance(asked, AllOf) else any
+            return together(matches(part, document) for part in parts)
 
 
 def _filter(body: Any, depth: int) -> Filter:
@@ -110,7 +125,16 @@ def _entry(key: str, value: Any, depth: int) -> Filter:
         return AllOf(parts) if key == "and" else AnyOf(parts)
     if key == "not":
         return Not(_filter(value, depth - 1))
+    if isinstance(value, dict) and value.keys() == {"says"}:
+        return _says_condition(key, value["says"])
     return _condition(_path(key), value, depth)
+
+
+def _says_condition(key: str, value: Any) -> Filter:
+    path = (_DESCRIPTION,) if key == _DESCRIPTION else _path(key)
+    if path[0] != _DESCRIPTION or not isinstance(value, str) or not _WORD.search(value):
+        raise _wrong("'says' takes a text with words, of a description or a field of it")
+    return Says(path, _text(value))
 
 
 def _condition(path: Path, value: Any, depth: int) -> Filter:
@@ -124,7 +148,9 @@ def _condition(path: Path, value: Any, depth: int) -> Filter:
         return Not(_condition(path, value["not"], depth - 1))
     if value and value.keys() <= BOUNDS.keys():
         return Within(path, tuple((name, _bound(name, bound)) for name, bound in value.items()))
-    raise _wrong(f"{'.'.join(path)}: neither a value nor one of in, not, gt, gte, lt, lte")
+    if value.keys() == {"says"}:
+        return _says_condition(".".join(path), value["says"])
+    raise _wrong(f"{'.'.join(path)}: neither a value nor one of in, not, says, gt, gte, lt, lte")
 
 
 def _one_of(path: Path, values: list[Any]) -> Filter:
@@ -197,6 +223,20 @@ def _values(document: Mapping[str, Any], path: Path) -> list[Any]:
 
 def _elements(values: list[Any]) -> list[Any]:
     return [one for value in values for one in (value if isinstance(value, list) else [value])]
+
+
+def _texts(values: list[Any]) -> Iterator[str]:
+    """All texts among values and within them."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (dict, list)):
+            yield from _texts(list(value.values()) if isinstance(value, dict) else value)
+
+
+def _says(text: str, words: str) -> bool:
+    said, wanted = _WORD.findall(text.lower()), _WORD.findall(words.lower())
+    return any(said[i : i + len(wanted)] == wanted for i in range(len(said) - len(wanted) + 1))
 
 
 def _comparable(value: Any) -> tuple[str, Any]:

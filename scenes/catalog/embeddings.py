@@ -53,10 +53,12 @@ class Vectored:
 
 
 async def missing(
-    session: ReadSession, collection_id: int, encoder: str, limit: int
+    session: ReadSession, collection_id: int, encoder: str, limit: int, *, after: int = 0
 ) -> list[tuple[int, SceneDescription]]:
-    """Current descriptions that have no vectors under an encoder recipe: (description id, description)."""
-    found = _missing(collection_id, encoder).with_only_columns(descriptions.c.id, descriptions.c.body)
+    """Current descriptions that have no vectors under an encoder recipe, those behind `after`, in the order of their
+    ids: (description id, description)."""
+    behind = _missing(collection_id, encoder).where(descriptions.c.id > after)
+    found = behind.with_only_columns(descriptions.c.id, descriptions.c.body)
     rows = await session.execute(found.order_by(descriptions.c.id).limit(limit))
     return [(row.id, SceneDescription.model_validate(row.body)) for row in rows]
 

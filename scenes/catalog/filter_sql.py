@@ -1,18 +1,20 @@
 """Filters as SQL: each condition is one JSON path, in lax mode, that an index on the column can answer."""
 
 import json
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Select, and_, cast, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, cast, func, literal, literal_column, not_, or_, select, text
 from sqlalchemy.dialects.postgresql import JSONPATH
 
 from scenes.catalog.bulk import is_one_of
 from scenes.catalog.engine import ReadSession
 from scenes.catalog.tables import descriptions, images
-from scenes.filtering import Absent, AllOf, AnyOf, Filter, IsOneOf, Not, Path, Within
+from scenes.filtering import Absent, AllOf, AnyOf, Filter, IsOneOf, Not, Path, Says, Within
 
 _COLUMNS = {"metadata": images.c.metadata, "description": descriptions.c.body}
+_PARSER: ColumnElement[Any] = literal_column("'simple'::regconfig")
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -49,14 +51,15 @@ def _condition(asked: Filter) -> ColumnElement[bool]:
             return _has_scalar(path, " || ".join(f"@ == {json.dumps(value)}" for value in values))
         case Within(path, bounds):
             return _has_scalar(path, " && ".join(f"@ {_SIGNS[name]} {json.dumps(value)}" for name, value in bounds))
+        case Says(path, words):
+            return _says(path, words)
         case Absent(path):
             return _is_not(_has(path, '@.type() != "null"'))
         case Not(part):
             return _is_not(_condition(part))
-        case AllOf(parts):
-            return and_(*map(_condition, parts))
-        case AnyOf(parts):
-            return or_(*map(_condition, parts))
+        case AllOf(parts) | AnyOf(parts):
+            together = and_ if isinstance(asked, AllOf) else or_
+            return together(*map(_condition, parts))
 
 
 def _has_scalar(path: Path, test: str) -> ColumnElement[bool]:
@@ -69,6 +72,22 @@ def _has(path: Path, test: str) -> ColumnElement[bool]:
     where = cast(literal(f"lax ${steps} ? ({test})"), JSONPATH)
     found: ColumnElement[bool] = _COLUMNS[path[0]].op("@?", is_comparison=True)(where)
     return found
+
+
+def _says(path: Path, words: str) -> ColumnElement[bool]:
+    """The index knows whole descriptions; of a field, those that say the words anywhere are looked at once more."""
+    wanted = func.phraseto_tsquery(_PARSER, words)
+    anywhere = _words(descriptions.c.body).op("@@", is_comparison=True)(wanted)
+    if len(path) == 1:
+        return anywhere
+    steps = "".join(f".{json.dumps(step)}" for step in path[1:])
+    values = func.jsonb_path_query_array(descriptions.c.body, cast(literal(f"lax ${steps}"), JSONPATH))
+    return and_(anywhere, _words(values).op("@@", is_comparison=True)(wanted))
+
+
+def _words(body: ColumnElement[Any]) -> ColumnElement[Any]:
+    """As the index `ix_descriptions_words` has it."""
+    return func.jsonb_to_tsvector(_PARSER, body, text("'\"string\"'::jsonb"))
 
 
 def _is_not(condition: ColumnElement[bool]) -> ColumnElement[bool]:

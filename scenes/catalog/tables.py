@@ -122,6 +122,10 @@ descriptions = Table(
     CheckConstraint("source IN ('machine', 'import', 'person')", name="source"),
 )
 
+SAID = text("jsonb_to_tsvector('simple'::regconfig, body, '\"string\"'::jsonb)")
+"""The words that a description says, and where: what the lexical index holds."""
+Index("ix_descriptions_words", SAID, _table=descriptions, postgresql_using="gin")
+
 embeddings = Table(
     "embeddings",
     metadata,

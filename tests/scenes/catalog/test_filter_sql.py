@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.dialects import postgresql
 
 from scenes.catalog import collections, filter_sql, publishing
+from scenes.catalog import images as images_
 from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.catalog.tables import descriptions, images
 from scenes.collection import Collection
 from scenes.description import SceneDescription, SceneObject
+from scenes.errors import BadInput
 from scenes.filtering import matches, parse
 from scenes.identity import external_image_id
 
@@ -44,7 +47,27 @@ objects = st.lists(
     ),
     max_size=3,
 ).map(tuple)
-described = st.builds(SceneDescription, detail=st.sampled_from(["x", "y"]), objects=objects)
+texts = st.lists(st.sampled_from(["Open", "24", "hours", "red", "dog", "a"]), min_size=1, max_size=5)
+sentences = texts.map(", ".join)
+described = st.builds(
+    SceneDescription,
+    detail=st.one_of(st.sampled_from(["x", "y"]), sentences),
+    objects=objects,
+    visible_text=st.lists(sentences, max_size=3).map(tuple),
+)
+says = st.tuples(
+    st.sampled_from(
+        [
+            "description",
+            "description.detail",
+            "description.visible_text",
+            "description.objects",
+            "description.objects.name",
+            "description.style",
+        ]
+    ),
+    st.one_of(texts.map(lambda words: {"says": " ".join(words).lower()}), st.just({"not": {"says": "dog"}})),
+)
 paths = st.one_of(
     st.lists(st.sampled_from(KEYS), min_size=1, max_size=3).map(lambda steps: ".".join(["metadata", *steps])),
     st.sampled_from(
@@ -57,7 +80,10 @@ tests = st.one_of(
     st.lists(scalars, min_size=1, max_size=3).map(lambda some: {"in": some}),
     st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), ordered, min_size=1, max_size=2),
 )
-conditions = st.tuples(paths, st.one_of(tests, tests.map(lambda test: {"not": test}))).map(lambda one: dict([one]))
+compared = st.tuples(paths, st.one_of(tests, tests.map(lambda test: {"not": test})))
+conditions = st.one_of(compared, says.filter(lambda one: one[0] != "description" or "says" in one[1])).map(
+    lambda one: dict([one])
+)
 filters = st.recursive(
     conditions,
     lambda inner: st.one_of(
@@ -86,6 +112,14 @@ def shared(postgres_server: str, runner: asyncio.Runner) -> Iterator[Catalog]:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(documents, described), min_size=1, max_size=8), st.lists(filters, min_size=1, max_size=12))
 @example([({"b": [[0]]}, SceneDescription(detail="x"))], [{"metadata.b": 0}, {"metadata.b": {"gte": 0}}])
+@example(
+    [
+        ({}, SceneDescription(detail="x", visible_text=("Open: 24 hours",))),
+        ({}, SceneDescription(detail="Open", visible_text=("24", "hours"))),
+        ({}, SceneDescription(detail="open 24-hours, red")),
+    ],
+    [{where: {"says": "OPEN 24 hours"}} for where in ("description", "description.visible_text")],
+)
 @example(
     [({"b": [[None]]}, SceneDescription(detail="x")), ({"b": [None]}, SceneDescription(detail="x"))],
     [{"metadata.b": None}],
@@ -117,3 +151,39 @@ async def agree(catalog: Catalog, rows: list[tuple[Any, Any]], asked: list[Any])
             assert found.tolist() == right, body
             assert await filter_sql.count(session, collection.id, parsed) == len(right)
         await collections.delete(session, "filters")
+
+
+async def test_the_lexical_index_answers_and_is_as_fresh_as_the_catalog(catalog: Catalog) -> None:
+    def sign(i: int, said: str) -> Publication:
+        body = SceneDescription(detail="A shop.", visible_text=(said,))
+        return Publication(external_image_id(str(i)), "external", body, "import", said)
+
+    asked = parse({"description.visible_text": {"says": "open 24 hours"}})
+    async with catalog.writing() as session:
+        row = await collections.create(session, Collection(name="c"))
+        await publishing.publish(session, row.id, [sign(i, f"closed {i}") for i in range(50)])
+        await publishing.publish(session, row.id, [sign(50, "Open 24 hours"), sign(51, "OPEN, 24 HOURS!")])
+        assert await filter_sql.count(session, row.id, asked) == 2
+        await publishing.publish(session, row.id, [sign(50, "closed")])
+        assert await images_.delete(session, row.id, [external_image_id("51")]) == 1
+        assert await filter_sql.count(session, row.id, asked) == 0
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        found = select(descriptions.c.id).where(filter_sql._condition(parse({"description": {"says": "open"}})))
+        words = found.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+        plan = "\n".join(line for (line,) in await session.execute(text(f"EXPLAIN {words}".replace(":", "\\:"))))
+        assert "ix_descriptions_words" in plan
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"metadata.a": {"says": "x"}},
+        {"description.detail": {"says": "?!"}},
+        {"description.detail": {"says": 1}},
+        {"description": "x"},
+        {"description.detail": {"says": "x", "gt": "a"}},
+    ],
+)
+def test_says_takes_words_of_a_description(body: Any) -> None:
+    with pytest.raises(BadInput):
+        parse(body)
