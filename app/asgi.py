@@ -21,6 +21,7 @@ from app.search.service import make_service
 from app.security import Secret
 from app.settings import Settings
 from app.state import State
+from app.tracing import open_tracing
 from app.uploads.spool import Spool
 from app.watch import REQUESTS
 from indexer.faiss_gpu import FaissGpu
@@ -38,7 +39,8 @@ def create() -> FastAPI:
     """The app, from the environment."""
     config, metrics = Settings(), Metrics()
     _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
-    return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, config.cors_origins)
+    tracing = open_tracing(config.traces)
+    return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, config.cors_origins, tracing)
 
 
 def _log_requests(level: int) -> None:

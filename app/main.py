@@ -23,6 +23,7 @@ from app.pages.router import mount as mount_pages
 from app.search.endpoints import router as search_router
 from app.search.quick import QuickSearch
 from app.state import State
+from app.tracing import Tracing
 from app.uploads.endpoints import router as uploads_router
 from app.watch import Watch
 
@@ -50,6 +51,7 @@ def create_app(
     metrics: Metrics,
     max_concurrent: int,
     cors_origins: Sequence[str] = (),
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """An app over a state that is opened when it starts and closed when it stops.
 
@@ -61,6 +63,8 @@ def create_app(
         async with opened() as state:
             app.state.wordsight = state
             yield
+        if tracing is not None:
+            tracing.close()
 
     app = FastAPI(title="wordsight", version=VERSION, description=_ABOUT, lifespan=lifespan)
     problems.install(app)
@@ -70,7 +74,7 @@ def create_app(
     app.add_middleware(QuickSearch)
     app.add_middleware(Idempotency)
     app.add_middleware(Bounds)
-    app.add_middleware(Watch, metrics=metrics, most=max_concurrent)
+    app.add_middleware(Watch, metrics=metrics, most=max_concurrent, tracing=tracing)
     if cors_origins:
         _open_to(app, cors_origins)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

