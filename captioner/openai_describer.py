@@ -59,6 +59,7 @@ class OpenAIDescriber:
             base_url=server.url, timeout=server.timeout, headers=_headers(server), limits=limits
         )
         self._encoders = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="encode")
+        self._with_server = asyncio.Semaphore(server.concurrency)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="openai", daemon=True)
         self._thread.start()
@@ -92,7 +93,8 @@ class OpenAIDescriber:
 
     @property
     def slots(self) -> int:
-        return self._server.concurrency
+        """The next pictures are encoded while the server works; at most `concurrency` requests are with it."""
+        return self._server.concurrency + max(4, self._server.concurrency // 2)
 
     @property
     def can_verify(self) -> bool:
@@ -118,6 +120,10 @@ class OpenAIDescriber:
 
     async def _ask(self, request: Request) -> Answer:
         body = await self._loop.run_in_executor(self._encoders, _encoded, self._recipe.model, request)
+        async with self._with_server:
+            return await self._try(body)
+
+    async def _try(self, body: bytes) -> Answer:
         answer: Answer = EngineFault(FailureReason.ENGINE_ERROR, "never asked")
         for attempt in range(self._server.tries):
             answer, wait = await self._once(body)
