@@ -6,6 +6,7 @@ compositional-captions.jsonl (see docs/quality.md for their public sources).
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from indexer.evaluation.dataset import Dataset, read_beir
 from indexer.evaluation.evaluating import Evaluation, PairedDescriptions, evaluate
 from indexer.evaluation.intervals import Interval, interval
 from indexer.ranking import Ranking
-from indexer.sentence_encoder import SentenceEncoder
+from indexer.serving_encoder import load_encoder
 from scenes.models import BASE_ENCODER, DEFAULT_ENCODER
 from scenes.recipe import EncoderRecipe
 from scenes.relevance import Relevance
@@ -71,7 +72,8 @@ def main() -> None:
     data = Path(os.environ.get("WORDSIGHT_DATA", ROOT / "data"))
     sets = {name: read_beir(data / name) for name in SETS}
     pairs = {name: data / f"{name}.jsonl" for name in PAIRS}
-    encoders = {name: Remembering(SentenceEncoder.load(name)) for name in (BASE_ENCODER, DEFAULT_ENCODER)}
+    with tempfile.TemporaryDirectory(prefix="wordsight-bench-") as home:
+        encoders = {name: Remembering(load_encoder(name, Path(home))) for name in (BASE_ENCODER, DEFAULT_ENCODER)}
     rows = [_row(title, encoders[encoder], ranking, sets, pairs) for title, encoder, ranking in STEPS]
     calibration = _calibration()
     shipped = Relevance.model_validate(calibration["relevance"])
