@@ -1,6 +1,7 @@
 """From the catalog and the release folders to snapshots: anew where the release changed, else only what changed."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from scenes.catalog.releases import Release
 from scenes.errors import Corrupt
 from scenes.recipe import EncoderRecipe
 
+_log = logging.getLogger(__name__)
 Accelerate = Callable[[ExactIndex | FaissIndex], VectorIndex]
 """What searches a release's index: a replica of it, or the index itself."""
 
@@ -66,8 +68,12 @@ class Loader:
         troubles = []
         for name in named:
             release = there[name]
-            if release is None or release.encoder != self.encoder.fingerprint():
-                troubles += [] if release else [f"release_unknown: the catalog has no release {name}"]
+            if release is None:
+                troubles.append(f"release_unknown: the catalog has no release {name}")
+                continue
+            if release.encoder != self.encoder.fingerprint():
+                if name == row.active_release:
+                    _log.warning("collection %d: its active release is another encoder's", collection_id)
                 continue
             try:
                 index = await self._index(release, known)
