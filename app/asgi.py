@@ -74,7 +74,7 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
     secret = Secret.load(config.home, config.secret)
     load = partial(load_encoder, home=config.home, runtime=config.encoder_runtime)
     async with batching(catalog) as log, purging(catalog):
-        recall = RecallWatch(catalog, RecallSampler(config.recall_sample_every), metrics)
+        recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
         service = make_service(catalog, load, config.home, secret, log, metrics, accelerate, recall)
         metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)

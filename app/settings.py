@@ -1,6 +1,5 @@
 """Settings from the environment, built once at the edge and passed on as values; never read at import."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,9 +24,7 @@ class Settings(BaseSettings):
     requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
     server_processes: Annotated[int, Field(ge=1)] = Field(1, validation_alias="WORDSIGHT_SERVER_PROCESSES")
     index_device: Literal["cpu", "gpu"] = Field("cpu", validation_alias="WORDSIGHT_INDEX_DEVICE")
-    recall_sample_every: Annotated[timedelta, Field(ge=timedelta(0))] = Field(
-        timedelta(minutes=1), validation_alias="WORDSIGHT_RECALL_SAMPLE_EVERY"
-    )
+    recall_sample_every_s: Annotated[float, Field(ge=0)] = Field(60.0, validation_alias="WORDSIGHT_RECALL_SAMPLE_EVERY")
     request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
     job_sources: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""
