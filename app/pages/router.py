@@ -47,14 +47,17 @@ async def home(request: Request) -> Response:
 
 
 async def search(
-    request: Request, collection: Annotated[str, Form()] = "", query: Annotated[str, Form()] = ""
+    request: Request,
+    collection: Annotated[str, Form()] = "",
+    query: Annotated[str, Form()] = "",
+    cursor: Annotated[str, Form()] = "",
 ) -> Response:
-    """The search page with results."""
+    """The search page with results, the first ones or those that a cursor leads to."""
 
     async def answer(request: Request, state: State) -> Response:
-        asked = Query(query=query, k=_PAGE_RESULTS)
+        asked = Query(query=query, k=_PAGE_RESULTS, cursor=cursor or None)
         found = await state.service.search(collection, asked)
-        facts = {"answer": found, "query": asked.query, "chosen": collection}
+        facts = {"answer": found, "query": asked.query, "chosen": collection, "further": bool(cursor)}
         return await _page(request, state, facts)
 
     return await _guarded(request, answer, query=query, chosen=collection)

@@ -1,5 +1,6 @@
 """The search page in a real browser."""
 
+import json
 import time
 from pathlib import Path
 
@@ -49,6 +50,28 @@ async def test_log_in_by_the_link_search_and_look(animals: Command, tmp_path: Pa
             assert "used already" in await page.content()
             await browser.close()
     assert not [text for text in complaints if "401" not in text], complaints
+
+
+async def test_a_page_of_results_leads_to_the_next(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "cats.jsonl"
+    file.write_text("\n".join(json.dumps({"id": str(n), "text": f"cat number {n}"}) for n in range(30)))
+    command.json("import", str(file), "--collection", "cats")
+    with served(command.environment) as server:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            page = await browser.new_page()
+            await page.goto(server.login)
+            await page.goto(server.url)
+            await page.keyboard.type("a cat")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector(".card")
+            seen = await page.locator(".card h2").all_inner_texts()
+            await page.get_by_role("button", name="Show more").click()
+            await page.get_by_text("6 more images").wait_for()
+            seen += await page.locator(".card h2").all_inner_texts()
+            assert sorted(seen) == sorted(f"cat number {n}" for n in range(30))
+            assert await page.get_by_role("button", name="Show more").count() == 0
+            await browser.close()
 
 
 async def test_a_newcomer_is_told_what_to_do(command: Command) -> None:
