@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
 
 from app.settings import Settings
 from scenes.errors import BadInput, EnvironmentMissing
@@ -60,6 +61,8 @@ def settings() -> Settings:
         raise BadInput(
             "settings_invalid", f"{name}: {first['msg']}", fix=f"correct {name} in the environment"
         ) from error
+    except SettingsError as error:
+        raise BadInput("settings_invalid", f"{error}", fix='lists are JSON: ["/data/photos"]') from error
     found.home.mkdir(parents=True, exist_ok=True)
     return found
 

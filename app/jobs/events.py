@@ -52,7 +52,7 @@ async def _events(catalog: Catalog, job: JobRow, *, follow: bool) -> AsyncIterat
             now = await _read(catalog, job.id)
         except WordsightError:
             return
-        if now.updated_at != job.updated_at or now.state != job.state:
+        if _told(now) != _told(job):
             job, told = now, time.monotonic()
             yield _event(job)
         elif time.monotonic() - told > _QUIET_S:
@@ -63,6 +63,10 @@ async def _events(catalog: Catalog, job: JobRow, *, follow: bool) -> AsyncIterat
 async def _read(catalog: Catalog, job_id: UUID) -> JobRow:
     async with catalog.reading() as session:
         return await jobs.get(session, job_id)
+
+
+def _told(job: JobRow) -> tuple[object, ...]:
+    return job.state, job.counts, job.reasons, job.attempt, job.cancel_requested
 
 
 def _event(job: JobRow) -> bytes:

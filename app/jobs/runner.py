@@ -30,6 +30,7 @@ class Report:
     def __init__(self) -> None:
         self.counts: Mapping[str, int] = {}
         self.reasons: Mapping[str, int] = {}
+        self.mirrored: tuple[Mapping[str, int], Mapping[str, int]] | None = None
         self._stop = threading.Event()
 
     def tell(self, counts: Mapping[str, int], reasons: Mapping[str, int] | None = None) -> None:
@@ -96,10 +97,16 @@ class Runner:
 
     async def _mirror(self, job: JobRow, report: Report) -> None:
         """Where Postgres is away, the next turn tells it."""
+        counts, reasons = report.counts, report.reasons
         try:
             async with self._catalog.writing() as session:
-                if await jobs.mirror(session, job, report.counts, report.reasons):
-                    report.stop()
+                if (counts, reasons) == report.mirrored:
+                    stop = await jobs.should_stop(session, job)
+                else:
+                    stop = await jobs.mirror(session, job, counts, reasons)
+            report.mirrored = counts, reasons
+            if stop:
+                report.stop()
         except WordsightError as error:
             self._room.say(f"job {job.id}: {error.message}")
 

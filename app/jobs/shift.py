@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -76,7 +77,11 @@ class Shift:
             await asyncio.sleep(_AGAIN_S)
 
     async def _keep_looking(self, every: timedelta) -> None:
+        """A loop that was held up leaves out a turn: its own heartbeats come first."""
+        looked = time.monotonic()
         while True:
-            with contextlib.suppress(WordsightError):
-                await self.look_after()
+            if time.monotonic() - looked < 2 * every.total_seconds():
+                with contextlib.suppress(WordsightError):
+                    await self.look_after()
+            looked = time.monotonic()
             await asyncio.sleep(every.total_seconds())

@@ -106,6 +106,12 @@ async def mirror(session: WriteSession, job: JobRow, counts: Mapping[str, int], 
     return (await session.execute(told)).scalar_one_or_none() is not False
 
 
+async def should_stop(session: ReadSession, job: JobRow) -> bool:
+    """What `mirror` returns, where there is nothing to tell."""
+    found = await session.execute(select(jobs.c.cancel_requested).where(_mine(job)))
+    return found.scalar_one_or_none() is not False
+
+
 async def end(session: WriteSession, job: JobRow, state: JobState, error: Mapping[str, Any] | None = None) -> bool:
     """This attempt is the last; the key of its upload is deleted. False where it is not this attempt's to say."""
     values = {"state": state, "error": error, "ended_at": func.now(), "updated_at": func.now()}
