@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.index_vectors import SEED, sample
 from benchmarks.recording import record
 from indexer.encoder import Vectors
 from indexer.filtered import search_filtered
@@ -39,6 +38,7 @@ MEASURED = (
     "scenes/catalog/filter_sql.py",
     "benchmarks/bench_index_filters.py",
 )
+SEED, CLUSTERS = 7, 2_000
 N, K, A_TRANSACTION, QUERIES = 100_000, 10, 1_000, 60
 SHARES = (0.0001, 0.001, 0.01, 0.1, 1.0)
 LEAST_RECALL = 0.99
@@ -55,17 +55,16 @@ def main() -> None:
 
 
 async def _measured(url: str, home: Path) -> dict[str, Any]:
-    drawn = sample(N)
-    vectors = np.asarray(drawn.vectors)
+    vectors, queries = _drawn()
     catalog = Catalog.connect(url)
     collection = await _filled(catalog, vectors)
+    async with catalog.writing() as session:
+        await collections.count_anew(session)
     release = await build(catalog, collection, ENCODER, home)
     collection = await _collection(catalog)
     snapshot = await Searcher(catalog, ENCODER, home).snapshot(collection)
-    cells = [await _cell(catalog, snapshot, vectors, drawn.queries, share, kind) for share in SHARES for kind in KINDS]
-    plain = [
-        await _timed(lambda q=query: asyncio.to_thread(snapshot.search, q, K)) for query in drawn.queries[:QUERIES]
-    ]
+    cells = [await _cell(catalog, snapshot, vectors, queries, share, kind) for share in SHARES for kind in KINDS]
+    plain = [await _timed(lambda q=query: asyncio.to_thread(snapshot.search, q, K)) for query in queries[:QUERIES]]
     await catalog.close()
     return {"images": N, "k": K, "index": release.index_recipe.kind, "unfiltered": _times(plain), "cells": cells}
 
@@ -90,6 +89,20 @@ async def _cell(
     assert cell["recall_at_10"] >= LEAST_RECALL, cell
     print(cell | _times(times), flush=True)
     return cell | _times(times)
+
+
+def _drawn() -> tuple[Vectors, Vectors]:
+    """N clustered unit vectors and queries between two of them, float32 (n, 384)."""
+    random = np.random.default_rng(SEED)
+    centres = random.normal(size=(CLUSTERS, ENCODER.dimensions))
+    vectors = centres[random.integers(0, CLUSTERS, N)] + random.normal(size=(N, ENCODER.dimensions))
+    queries = vectors[random.integers(0, N, QUERIES)] + vectors[random.integers(0, N, QUERIES)]
+    return _unit(vectors), _unit(queries)
+
+
+def _unit(vectors: Any) -> Vectors:
+    units: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return units
 
 
 def _range(_share: float, width: int, low: int) -> tuple[dict[str, Any], Any]:

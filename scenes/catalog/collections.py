@@ -161,6 +161,14 @@ async def hold_for_change(session: WriteSession, collection_id: int) -> None:
     await session.execute(text("SELECT pg_advisory_xact_lock(:space, :id)"), {"space": _CHANGES, "id": collection_id})
 
 
+async def count_anew(session: WriteSession) -> None:
+    """Let Postgres look at how much is in its tables and plan by that: after a bulk load, autovacuum comes late.
+
+    Another one that is at it already is not waited for.
+    """
+    await session.execute(text("ANALYZE (SKIP_LOCKED) images, descriptions, embeddings"))
+
+
 async def notify(session: WriteSession, collection_id: int, generation: int) -> None:
     """Tell listeners, when this transaction commits, that a collection changed."""
     await session.execute(text("SELECT pg_notify(:c, :p)"), {"c": CHANGES, "p": f"{collection_id}:{generation}"})

@@ -234,3 +234,12 @@ async def test_a_full_disk_is_told_and_the_last_release_stays(world: World) -> N
     assert [path.name for path in (releases_folder(world.home) / str(before.collection_id)).iterdir()] == [
         str(before.id)
     ]
+
+
+async def test_a_build_lets_postgres_count_what_is_there(catalog: Catalog, home: Path) -> None:
+    world = World(catalog, home)
+    await world.add(*(f"image {i}" for i in range(300)))
+    await world.refresh()
+    async with catalog.reading() as session:
+        told = "SELECT reltuples FROM pg_class WHERE relname IN ('images', 'descriptions', 'embeddings')"
+        assert (await session.execute(text(told))).scalars().all() == [300.0] * 3
