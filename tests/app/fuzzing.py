@@ -44,6 +44,7 @@ def _parameters(server: Live, key: str, collection: str) -> str:
         client.put(f"/v1/collections/{collection}/images/{_KNOWN}", json=body).raise_for_status()
         answer = client.post(f"/v1/collections/{collection}/search", json={"query": "known"}).raise_for_status()
         job = client.post("/v1/jobs", json={"kind": "index", "collection": collection}).raise_for_status()
+        client.post(f"/v1/jobs/{job.json()['job_id']}/cancel").raise_for_status()  # so that its stream ends
     names = {"collection": collection, "image_id": _KNOWN, "search_id": answer.json()["search_id"]}
     names["job_id"] = job.json()["job_id"]
     return "[parameters]\n" + "".join(f'"path.{name}" = "{value}"\n' for name, value in names.items())
