@@ -13,7 +13,17 @@ from tests.app.jobs.working import scripted
 from tests.app.live import live
 from tests.conftest import open_folder
 
-MEASURED = ("app/jobs", "app/uploads", "app/cli/performing.py", "captioner", "scenes", "tests/app/jobs/killing.py")
+MEASURED = (
+    "app/cli/performing.py",
+    "app/cli/worker.py",
+    "app/jobs",
+    "app/uploads",
+    "captioner/publish.py",
+    "captioner/run.py",
+    "scenes/catalog/jobs.py",
+    "scenes/catalog/queue.py",
+    "tests/app/jobs/killing.py",
+)
 RUNS, KILLS_A_RUN = 7, 3
 SEED = 20_261_124
 
