@@ -58,8 +58,6 @@ async def _measured(url: str, home: Path) -> dict[str, Any]:
     vectors, queries = _drawn()
     catalog = Catalog.connect(url)
     collection = await _filled(catalog, vectors)
-    async with catalog.writing() as session:
-        await collections.count_anew(session)
     release = await build(catalog, collection, ENCODER, home)
     collection = await _collection(catalog)
     snapshot = await Searcher(catalog, ENCODER, home).snapshot(collection)

@@ -46,7 +46,5 @@ async def refresh(
         stale = await embeddings.count_since(session, collection.id, since)
     if always or not fit or release is None or stale > min(DELTA_SHARE * release.rows, DELTA_MOST):
         queries = partial(likely, catalog, collection.id, encoder)
-        async with catalog.writing() as session:
-            await collections.count_anew(session)
         release = await build(catalog, collection, encoder.recipe, home, queries=queries)
     return Refreshed(embedded, release)

@@ -53,6 +53,8 @@ async def build(
         now = await collections.by_id(turn, collection.id)
         if not candidate and now.settings.encoder != collection.settings.encoder:
             raise Conflict("encoder_changed", "the collection's encoder changed meanwhile", fix="build again")
+        async with catalog.writing() as session:
+            await collections.count_anew(session)
         with _told_plainly(home):
             return await _build(catalog, collection, encoder, home, kind, queries, candidate)
 
