@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from app.jobs.desk import Desk
 from app.uploads.spool import Spool
@@ -60,6 +61,14 @@ class World:
     async def images(self) -> int:
         async with self.catalog.reading() as session:
             return (await collections.counts(session, (await collections.get(session, "pets")).id)).images
+
+    async def database_folder(self) -> Path:
+        """Where Postgres keeps its files, all of them written."""
+        async with self.catalog.writing() as session:
+            await session.execute(text("CHECKPOINT"))
+            folder = Path((await session.execute(text("SHOW data_directory"))).scalar_one())
+        assert (folder / "PG_VERSION").is_file()
+        return folder
 
     async def upload(self, data: bytes) -> JobRow:
         async def chunks() -> AsyncIterator[bytes]:
@@ -204,6 +213,7 @@ async def test_an_upload_is_described_and_nothing_of_it_is_left(world: World) ->
         assert await jobs.upload_key(session, whole.id) is None
     assert not any(world.config.spool.iterdir())
     assert found_in(world.home, needles(images)) == []
+    assert found_in(await world.database_folder(), needles(images)) == []
 
 
 async def test_leftovers_of_lost_uploads_are_swept(world: World) -> None:
