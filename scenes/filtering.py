@@ -89,6 +89,11 @@ def parse(body: Any) -> Filter:
     return parsed
 
 
+def asks_for_words(asked: Filter) -> bool:
+    """Is any condition one of words that a description says?"""
+    return any(isinstance(one, Says) for one in _conditions(asked))
+
+
 def matches(asked: Filter, document: Mapping[str, Any]) -> bool:
     """Does `{"metadata": …, "description": …}`, as it is stored, pass? What SQL must agree with."""
     match asked:
