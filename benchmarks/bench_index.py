@@ -97,7 +97,7 @@ def _run(phase: str, name: str, n: int, threads: int) -> dict[str, Any]:
 
 def _bars(cells: dict[str, dict[int, dict[str, Any]]], n: int) -> dict[str, Any]:
     """What is promised of a size. `at_promise` takes of each system the least effort that reached the recall on other
-    queries; `as_served` holds ours as it was tuned against each peer's quickest that finds as much."""
+    queries; `as_served` holds ours as it was tuned against the quickest peer that finds as much, if any."""
     there = {name: cells[name][n] for name in NAMES if n in cells[name]}
     ours = there[NAMES[0]]
     at_promise = {name: index_page.at_promise(cell["curve"], RECALL) for name, cell in there.items()}
@@ -107,6 +107,7 @@ def _bars(cells: dict[str, dict[int, dict[str, Any]]], n: int) -> dict[str, Any]
         for name, cell in there.items()
         if name != NAMES[0]
     }
+    quickest = min((time for one in as_good.values() for time in one), default=None)
     peers = [cell["p50_ms"] for name, cell in at_promise.items() if cell is not None and name != NAMES[0]]
     mine = at_promise[NAMES[0]]
     return {
@@ -114,7 +115,7 @@ def _bars(cells: dict[str, dict[int, dict[str, Any]]], n: int) -> dict[str, Any]
         "at_promise": at_promise,
         "times_the_best_at_promise": None if mine is None or not peers else round(mine["p50_ms"] / min(peers), 3),
         "served": served,
-        "times_the_best_as_served": round(served["p50_ms"] / min(min(one) for one in as_good.values() if one), 3),
+        "times_the_best_as_served": None if quickest is None else round(served["p50_ms"] / quickest, 3),
         "memory_share": round(sum(ours["memory_bytes"].values()) / ours["raw_fp32_bytes"], 3),
     }
 
@@ -124,4 +125,4 @@ def _hold(bar: dict[str, Any]) -> None:
     assert bar["memory_share"] <= MEMORY_SHARE, bar
     assert bar["times_the_best_at_promise"] is not None, bar
     assert bar["times_the_best_at_promise"] <= SLOWER, bar
-    assert bar["times_the_best_as_served"] <= SLOWER, bar
+    assert bar["times_the_best_as_served"] is None or bar["times_the_best_as_served"] <= SLOWER, bar

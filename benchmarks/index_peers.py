@@ -1,5 +1,6 @@
 """What the index is measured beside: hnswlib, usearch and pgvector, each with 16 links a vector."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -70,7 +71,7 @@ class Usearch:
 
 
 class Pgvector:
-    """HNSW in Postgres over a Unix socket; its memory is the server's and is not measured here."""
+    """HNSW in Postgres over a Unix socket; its memory is the server's processes'."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -95,11 +96,18 @@ class Pgvector:
         found = self._connection.execute("SELECT id FROM v ORDER BY e <#> %s::vector LIMIT 10", (_text(query),))
         return np.array([row for (row,) in found.fetchall()], np.int64)
 
+    def memory(self) -> dict[str, int]:
+        """Anonymous (shared buffers too) and file-backed bytes of all the server's processes, shared ones once."""
+        postmaster = int(next(self._folder.rglob("postmaster.pid")).read_text().split()[0])
+        parts = [_memory(pid) for pid in (postmaster, *_children(postmaster))]
+        return {kind: sum(part[kind] for part in parts) for kind in parts[0]}
+
     def _connect(self, folder: Path) -> None:
         import psycopg
 
         from scenes.catalog.embedded import postgres
 
+        self._folder = folder
         folder.chmod(0o755)
         url = self._stack.enter_context(postgres(folder, None))
         plain = url.replace("+psycopg", "")
@@ -130,3 +138,14 @@ def _copied(vectors: Vectors) -> Iterator[bytes]:
 
 def _text(vector: Vectors) -> str:
     return "[" + ",".join(f"{number:.7g}" for number in vector.tolist()) + "]"
+
+
+def _children(parent: int) -> list[int]:
+    stats = ((int(path.parent.name), path.read_text()) for path in Path("/proc").glob("[0-9]*/stat"))
+    return [pid for pid, stat in stats if int(stat.rpartition(")")[2].split()[1]) == parent]
+
+
+def _memory(pid: int) -> dict[str, int]:
+    told = dict(re.findall(r"^(Pss_\w+): +(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE))
+    anonymous = int(told["Pss_Anon"]) + int(told["Pss_Shmem"])
+    return {"anonymous": anonymous * 1024, "file": int(told["Pss_File"]) * 1024}
