@@ -3,10 +3,11 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
 
 from scenes.description import SceneDescription, storable
 from scenes.identity import ImageId
+from scenes.parts import FIELDS
 
 MAX_QUERY_CHARACTERS = 10_000
 MAX_K = 1_000
@@ -19,10 +20,20 @@ QueryText = Annotated[
 ]
 
 
+_FieldName = Annotated[str, StringConstraints(max_length=100), WithJsonSchema({"type": "string", "enum": list(FIELDS)})]
+FieldNames = Annotated[tuple[_FieldName, ...], Field(min_length=1, max_length=len(FIELDS))]
+"""Fields of descriptions; `scenes.parts.fields_of` refuses all others, telling which there are."""
+_EXAMPLES: list[JsonValue] = [
+    {"query": "a red bus in the snow", "k": 5},
+    {"query": "stop sign", "fields": ["visible_text"]},
+    {"query": "a dog under a table", "fields": ["objects", "relations"], "filter": {"metadata.year": {"gte": 2020}}},
+]
+
+
 class Query(BaseModel):
     """One question to a collection."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": _EXAMPLES})
 
     query: QueryText = Field(description="What the image shows, in words.", examples=["a red bus in the snow"])
     k: Annotated[int, Field(ge=1, le=MAX_K)] = Field(10, description="How many images at most.")
@@ -32,7 +43,10 @@ class Query(BaseModel):
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=400)] | None = Field(
         None, description="next_cursor of the page before; the rest of the question stays the same."
     )
-    fields: tuple[str, ...] | None = Field(None, description="Search these description fields only.")
+    fields: FieldNames | None = Field(
+        None,
+        description="Search by these fields of descriptions alone; an image that says nothing there is no result.",
+    )
 
 
 class Evidence(BaseModel):
@@ -74,7 +88,11 @@ class Match(BaseModel):
 
 
 class Answer(BaseModel):
-    """The images found, best first. `exists` is how many images pass the filter, null where not counted."""
+    """The images found, best first.
+
+    `exists` is how many images pass the filter, null where not counted; of a search of fields, how many of them say
+    something there, null where not all were looked at.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

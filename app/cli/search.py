@@ -25,10 +25,13 @@ def search(
     collection: CollectionOption,
     k: Annotated[int, typer.Option("--k", "-k", help="How many images at most (1 to 1000).")] = 10,
     where: Annotated[str | None, typer.Option("--filter", help="Conditions as JSON.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", help="Search by this field of descriptions alone; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Find the images of a collection that best fit the words."""
-    asked = checked(Query, query=query, k=k, filter=_json(where))
+    asked = checked(Query, query=query, k=k, filter=_json(where), fields=tuple(field) if field else None)
     answer, seconds = with_catalog(lambda catalog, config: _search(catalog, config, collection, asked))
     output.result(as_json, answer.model_dump(mode="json") | {"seconds": round(seconds, 4)}, as_text(answer))
     return 0

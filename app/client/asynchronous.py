@@ -57,9 +57,10 @@ class AsyncWordsight:
         k: int = 10,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - named as in the interface
         cursor: str | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Answer:
-        """The images that best fit the words, best first."""
-        return await self._send(calls.search(collection, query, k, filter, cursor))
+        """The images that best fit the words, best first; by these fields of their descriptions alone, if any."""
+        return await self._send(calls.search(collection, query, k, filter, cursor, fields))
 
     async def search_all(
         self,
@@ -68,11 +69,12 @@ class AsyncWordsight:
         *,
         page_size: int = 50,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - named as in the interface
+        fields: Sequence[str] | None = None,
     ) -> AsyncIterator[Match]:
         """The best images one after the other, 10,000 at most, fetched page by page while they are used."""
         cursor: str | None = None
         while True:
-            answer = await self._send(calls.search(collection, query, page_size, filter, cursor))
+            answer = await self._send(calls.search(collection, query, page_size, filter, cursor, fields))
             for one in answer.results:
                 yield one
             cursor = answer.next_cursor
@@ -83,9 +85,11 @@ class AsyncWordsight:
         """Several queries at once, each `{"query": …, "k": …}`; an answer with a `code` is a problem."""
         return await self._send(calls.search_batch(collection, queries))
 
-    async def explain(self, collection: str, query: str, image_id: str) -> Explanation:
+    async def explain(
+        self, collection: str, query: str, image_id: str, *, fields: Sequence[str] | None = None
+    ) -> Explanation:
         """Where one image stands for a query, and why."""
-        return await self._send(calls.explain(collection, query, image_id))
+        return await self._send(calls.explain(collection, query, image_id, fields))
 
     async def stored_search(self, collection: str, search_id: object) -> Stored:
         """What a search answered."""

@@ -57,8 +57,21 @@ class Part(Generic[M]):
     following: int | None
 
 
-def search(collection: str, query: str, k: int, filter_: Mapping[str, Any] | None, cursor: str | None) -> Call[Answer]:
-    body = {"query": query, "k": k, "filter": filter_, "cursor": cursor}
+def search(
+    collection: str,
+    query: str,
+    k: int,
+    filter_: Mapping[str, Any] | None,
+    cursor: str | None,
+    fields: Sequence[str] | None,
+) -> Call[Answer]:
+    body = {
+        "query": query,
+        "k": k,
+        "filter": filter_,
+        "cursor": cursor,
+        "fields": None if fields is None else list(fields),
+    }
     return Call("POST", f"{_at(collection)}/search", _one(Answer), {n: v for n, v in body.items() if v is not None})
 
 
@@ -66,8 +79,9 @@ def search_batch(collection: str, queries: Sequence[Mapping[str, Any]]) -> Call[
     return Call("POST", f"{_at(collection)}/search/batch", _many(Answer, "answers"), {"queries": list(queries)})
 
 
-def explain(collection: str, query: str, image_id: str) -> Call[Explanation]:
-    return Call("POST", f"{_at(collection)}/search/explain", _one(Explanation), {"query": query, "image_id": image_id})
+def explain(collection: str, query: str, image_id: str, fields: Sequence[str] | None) -> Call[Explanation]:
+    body = {"query": query, "image_id": image_id, **({"fields": list(fields)} if fields is not None else {})}
+    return Call("POST", f"{_at(collection)}/search/explain", _one(Explanation), body)
 
 
 def stored_search(collection: str, search_id: object) -> Call[Stored]:

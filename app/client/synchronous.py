@@ -57,9 +57,10 @@ class Wordsight:
         k: int = 10,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - named as in the interface
         cursor: str | None = None,
+        fields: Sequence[str] | None = None,
     ) -> Answer:
-        """The images that best fit the words, best first."""
-        return self._send(calls.search(collection, query, k, filter, cursor))
+        """The images that best fit the words, best first; by these fields of their descriptions alone, if any."""
+        return self._send(calls.search(collection, query, k, filter, cursor, fields))
 
     def search_all(
         self,
@@ -68,11 +69,12 @@ class Wordsight:
         *,
         page_size: int = 50,
         filter: Mapping[str, Any] | None = None,  # noqa: A002 - named as in the interface
+        fields: Sequence[str] | None = None,
     ) -> Iterator[Match]:
         """The best images one after the other, 10,000 at most, fetched page by page while they are used."""
         cursor: str | None = None
         while True:
-            answer = self._send(calls.search(collection, query, page_size, filter, cursor))
+            answer = self._send(calls.search(collection, query, page_size, filter, cursor, fields))
             yield from answer.results
             cursor = answer.next_cursor
             if cursor is None:
@@ -82,9 +84,11 @@ class Wordsight:
         """Several queries at once, each `{"query": …, "k": …}`; an answer with a `code` is a problem."""
         return self._send(calls.search_batch(collection, queries))
 
-    def explain(self, collection: str, query: str, image_id: str) -> Explanation:
+    def explain(
+        self, collection: str, query: str, image_id: str, *, fields: Sequence[str] | None = None
+    ) -> Explanation:
         """Where one image stands for a query, and why."""
-        return self._send(calls.explain(collection, query, image_id))
+        return self._send(calls.explain(collection, query, image_id, fields))
 
     def stored_search(self, collection: str, search_id: object) -> Stored:
         """What a search answered."""

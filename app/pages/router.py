@@ -28,6 +28,13 @@ _templates = Jinja2Templates(_HERE / "templates")
 _templates.env.globals |= {"sketch": sketch, "highlighted": highlighted, "chance": chance}
 _templates.env.globals |= {one.__name__: one for one in (object_phrase, people_phrase, relation_phrase)}
 _PAGE_RESULTS = 24
+_WHERE = {
+    "text": ("in visible text", ("visible_text",)),
+    "things": ("in objects", ("objects", "relations")),
+    "people": ("in people and actions", ("people", "actions")),
+    "setting": ("in the setting", ("setting",)),
+}
+"""Where people may search, what it is called, and the fields that it means; everywhere where it is none of these."""
 Page = Callable[[Request, State], Awaitable[Response]]
 _MAX_AGE = timedelta(seconds=SESSION_SECONDS)
 
@@ -50,17 +57,18 @@ async def search(
     request: Request,
     collection: Annotated[str, Form()] = "",
     query: Annotated[str, Form()] = "",
+    field: Annotated[str, Form()] = "",
     cursor: Annotated[str, Form()] = "",
 ) -> Response:
     """The search page with results, the first ones or those that a cursor leads to."""
 
     async def answer(request: Request, state: State) -> Response:
-        asked = Query(query=query, k=_PAGE_RESULTS, cursor=cursor or None)
+        asked = Query(query=query, k=_PAGE_RESULTS, cursor=cursor or None, fields=_WHERE.get(field, (None, None))[1])
         found = await state.service.search(collection, asked)
-        facts = {"answer": found, "query": asked.query, "chosen": collection, "further": bool(cursor)}
+        facts = {"answer": found, "query": asked.query, "chosen": collection, "further": bool(cursor), "field": field}
         return await _page(request, state, facts)
 
-    return await _guarded(request, answer, query=query, chosen=collection)
+    return await _guarded(request, answer, query=query, chosen=collection, field=field)
 
 
 async def image(request: Request, collection: str, image_id: str) -> Response:
@@ -119,7 +127,9 @@ async def _page(request: Request, state: State, facts: dict[str, Any], status: H
         known = [
             (row.settings.name, await collections.counts(session, row.id)) for row in await collections.all_(session)
         ]
-    return _templates.TemplateResponse(request, "search.html", {"collections": known, **facts}, status_code=status)
+    return _templates.TemplateResponse(
+        request, "search.html", {"collections": known, "where": _WHERE, **facts}, status_code=status
+    )
 
 
 def _needs_login(request: Request, error: WordsightError) -> Response:

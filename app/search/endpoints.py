@@ -14,7 +14,7 @@ from app.paths import CollectionPath
 from app.problems import Problem, responses, told
 from app.search.explain import Explanation, explain
 from app.state import state_of
-from scenes.answer import Answer, Query, QueryText
+from scenes.answer import Answer, FieldNames, Query, QueryText
 from scenes.catalog import collections, feedback, images, searches
 from scenes.catalog.engine import ReadSession
 from scenes.catalog.feedback import Verdict
@@ -76,6 +76,7 @@ class ExplainQuery(BaseModel):
 
     query: QueryText
     image_id: ImageId
+    fields: FieldNames | None = Field(None, description="As of the search that is to be explained.")
 
 
 class Feedback(BaseModel):
@@ -121,7 +122,7 @@ async def explain_search(
 ) -> Explanation:
     """Where one image stands for a query, and why."""
     caller.require("search", collection)
-    return await explain(state_of(request), collection, body.query, body.image_id)
+    return await explain(state_of(request), collection, body.query, body.image_id, body.fields)
 
 
 @router.get("/searches/{search_id}", responses=_PROBLEMS)

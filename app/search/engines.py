@@ -48,9 +48,10 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What turns a query into the rows of a collection."""
+    """What turns a query into the rows of a collection; `documents` embeds texts that are no queries."""
 
     encoder: QueryEncoder
+    documents: Encoder
     fingerprint: str
     searcher: Searcher
     relevance: Relevance | None = None
@@ -161,7 +162,7 @@ class Engines:
             await self._followers.enter_async_context(searcher.following())
         relevance = await asyncio.to_thread(_relevance, name, encoder)
         remembering = RememberingEncoder(batcher, hit=self.watcher.cache_hit)
-        return Engine(remembering, encoder.recipe.fingerprint(), searcher, relevance)
+        return Engine(remembering, encoder, encoder.recipe.fingerprint(), searcher, relevance)
 
 
 def _relevance(name: str | None, encoder: Encoder) -> Relevance | None:

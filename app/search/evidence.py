@@ -26,14 +26,21 @@ class Phrase:
     written: bytes
 
 
-def evidence(description: SceneDescription, query: str) -> tuple[Evidence, ...]:
-    """The phrases that share the most content words with the query, at most five."""
-    return tuple(phrase.evidence for phrase in chosen(prepared(description), content_words(query)))
+def evidence(description: SceneDescription, query: str, fields: tuple[str, ...] | None = None) -> tuple[Evidence, ...]:
+    """The phrases that share the most content words with the query, at most five; of these fields only, if any."""
+    return tuple(phrase.evidence for phrase in chosen(prepared(description, fields), content_words(query)))
 
 
-def prepared(description: SceneDescription) -> tuple[Phrase, ...]:
-    """Every phrase of a description that has content words."""
-    told = [Evidence(field=field, phrase=phrase) for field, phrase in phrases(description)]
+def prepared(description: SceneDescription, fields: tuple[str, ...] | None = None) -> tuple[Phrase, ...]:
+    """Every phrase of a description, or of these fields of it, that has content words.
+
+    What is absent from an image is evidence only where it is asked for by name.
+    """
+    told = [
+        Evidence(field=field, phrase=phrase)
+        for field, phrase in phrases(description)
+        if _is_asked_for(field.split("/", 2)[1], fields)
+    ]
     every = [Phrase(content_words(one.phrase), one, one.model_dump_json().encode()) for one in told]
     return tuple(phrase for phrase in every if phrase.words)
 
@@ -59,11 +66,16 @@ def phrases(description: SceneDescription) -> Iterator[tuple[str, str]]:
     yield from ((f"/objects/{i}", object_phrase(thing)) for i, thing in enumerate(description.objects))
     yield from ((f"/relations/{i}", relation_phrase(one)) for i, one in enumerate(description.relations))
     yield from ((f"/people/{i}", people_phrase(group)) for i, group in enumerate(description.people))
-    for field in ("actions", "visible_text"):
+    for field in ("actions", "visible_text", "absent"):
         yield from ((f"/{field}/{i}", phrase) for i, phrase in enumerate(getattr(description, field)))
     for field, phrase in description.setting:
         if phrase:
             yield f"/setting/{field}", phrase
+    yield from ((f"/{field}", told) for field in ("style", "medium") if (told := getattr(description, field)))
+
+
+def _is_asked_for(field: str, fields: tuple[str, ...] | None) -> bool:
+    return field != "absent" if fields is None else field in fields
 
 
 def _stem(word: str) -> str:

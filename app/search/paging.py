@@ -58,9 +58,12 @@ class Page:
         """This page of the ranked candidates."""
         return Found(ranked.rows[self.offset : self.end], ranked.scores[self.offset : self.end])
 
-    def following(self, query: Query, found: int) -> str | None:
-        """The cursor of the next page, None where `found` candidates say that there is none."""
-        is_last = found < self.candidates and found <= self.end
+    def following(self, query: Query, found: int, *, complete: bool = False) -> str | None:
+        """The cursor of the next page, None where `found` candidates say that there is none.
+
+        `complete`: there are no more than those found, however many were asked for.
+        """
+        is_last = found <= self.end and (complete or found < self.candidates)
         if is_last or self.end + self.k > FURTHEST:
             return None
         body = json.dumps({"offset": self.end, "of": _digest(query)})
@@ -80,14 +83,14 @@ def _offset(query: Query, cursor: str) -> int:
     except (ValueError, KeyError, TypeError) as error:
         raise _invalid("it is none that an answer gave") from error
     if of != _digest(query):
-        raise _invalid("it belongs to another query, filter or k")
+        raise _invalid("it belongs to another query, filter, k or fields")
     if not 0 < offset <= FURTHEST - query.k:
         raise _invalid("it leads too far")
     return offset
 
 
 def _digest(query: Query) -> str:
-    asked = json.dumps([query.query, query.k, query.filter], sort_keys=True)
+    asked = json.dumps([query.query, query.k, query.filter, sorted(set(query.fields or ()))], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 

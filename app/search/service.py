@@ -15,7 +15,9 @@ import numpy as np
 from app.search.engines import Engine, Engines, Watcher
 from app.search.evidence import chosen, content_words
 from app.search.known import KnownCollections, KnownImages
+from app.search.outcome import Outcome, Place
 from app.search.paging import Page, page_of
+from app.search.parts import Asked, PartSearch
 from app.search.recall import RecallWatch
 from app.search.reply import Reply
 from app.search.shown import Hit
@@ -25,8 +27,9 @@ from app.stages import staged
 from indexer.encoder import Encoder
 from indexer.filtered import search_filtered
 from indexer.late_interaction import Packed
-from indexer.loading import Accelerate, itself
-from indexer.microbatch import EncodedQuery
+from indexer.loading import Accelerate
+from indexer.loading import itself as no_replica
+from indexer.microbatch import EncodedQuery, itself
 from indexer.ranking import Ranking
 from indexer.searcher import Found, Snapshot
 from scenes.answer import Answer, Query
@@ -34,9 +37,8 @@ from scenes.catalog import searches
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.catalog.searches import StoredSearch
-from scenes.errors import BadInput
 from scenes.filtering import Filter, parse
-from scenes.relevance import Relevance
+from scenes.parts import fields_of
 
 _NOTHING = Found(np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -64,6 +66,7 @@ class SearchService:
     collections: KnownCollections
     images: KnownImages
     words: KnownWords
+    parts: PartSearch
     log: SearchLog
     secret: Secret
     catalog: Catalog
@@ -76,24 +79,41 @@ class SearchService:
 
     async def reply(self, collection_name: str, query: Query) -> Reply:
         """What one query found. Raises as `search` does."""
-        _refuse_unsupported(query)
         asked = None if query.filter is None else parse(query.filter)
+        fields = None if query.fields is None else fields_of(query.fields)
         collection = await self.collections.get(collection_name)
         engine = await self.engines.answering(collection)
-        snapshot = await staged("snapshot", engine.searcher.snapshot(collection))
+        at = Place(collection, engine, await staged("snapshot", engine.searcher.snapshot(collection)))
         page = page_of(query, self.ranking)
-        look = partial(self._look, collection, engine, snapshot, page, asked is None)
-        remember = collection.settings.search_log != "off"
-        looked = await staged("look", engine.encoder.encode_then(query.query, look, remember=remember))
-        exists = None
-        if asked is not None:
-            looked, exists = await self._filtered(looked.encoded, snapshot, page.candidates, asked)
-        ranked = looked.found if looked.ranked else await staged("rank", self._ranked(collection, engine, looked, page))
-        hits = await staged("show", self._hits(collection, engine, ranked, query, page))
-        stored = await staged("store", self._store(collection, snapshot, query, hits))
-        frame = _frame(snapshot, hits, looked.encoded, stored, exists)
-        following = page.following(query, len(ranked.rows))
+        if fields is None:
+            outcome = await self._by_everything(at, page, query, asked)
+        else:
+            outcome = await self._by_parts(at, query, fields, asked)
+        hits = await staged("show", self._hits(at, outcome, query, page))
+        stored = await staged("store", self._store(at, query, hits))
+        frame = outcome.frame(at, hits, stored)
+        following = page.following(query, len(outcome.ranked.rows), complete=fields is not None)
         return Reply(frame.model_copy(update={"next_cursor": following}) if following else frame, hits)
+
+    async def _by_everything(self, at: Place, page: Page, query: Query, asked: Filter | None) -> Outcome:
+        """Images by all that their descriptions say."""
+        look = partial(self._look, at.collection, at.engine, at.snapshot, page, asked is None)
+        encode = at.engine.encoder.encode_then(query.query, look, remember=at.remembers)
+        looked, exists = await staged("look", encode), None
+        if asked is not None:
+            looked, exists = await self._filtered(looked.encoded, at.snapshot, page.candidates, asked)
+        if looked.ranked:
+            return Outcome(looked.found, looked.encoded, exists)
+        ranked = await staged("rank", self._ranked(at.collection, at.engine, looked, page))
+        return Outcome(ranked, looked.encoded, exists)
+
+    async def _by_parts(self, at: Place, query: Query, fields: tuple[str, ...], asked: Filter | None) -> Outcome:
+        """Images by what their descriptions say in these fields alone."""
+        encode = at.engine.encoder.encode_then(query.query, itself, remember=at.remembers)
+        encoded = await staged("look", encode)
+        question = Asked(at.collection.id, at.engine, fields, query.query, encoded, asked)
+        found = await staged("parts", self.parts.search(question, at.snapshot))
+        return Outcome(found.found, encoded, found.exists, fields)
 
     def _look(
         self,
@@ -138,38 +158,34 @@ class SearchService:
         self.engines.watcher.stage_took("rank", time.perf_counter() - started)
         return ranked
 
-    async def _hits(
-        self, collection: CollectionRow, engine: Engine, ranked: Found, query: Query, page: Page
-    ) -> tuple[Hit, ...]:
-        found = page.of(ranked)
+    async def _hits(self, at: Place, outcome: Outcome, query: Query, page: Page) -> tuple[Hit, ...]:
+        found = page.of(outcome.ranked)
         rows = found.rows.tolist()
-        images = await self.images.by_rows(collection, rows)
+        images = await self.images.by_rows(at.collection, rows)
         wanted = content_words(query.query)
-        chances = _chances(ranked, engine.relevance)[page.offset :]
+        chances = outcome.chances(at.engine.relevance)[page.offset :]
         there = zip(rows, found.scores.tolist(), chances, strict=False)
         return tuple(
-            Hit(images[row], score, chance, chosen(images[row].phrases, wanted))
+            Hit(images[row], score, chance, chosen(images[row].phrases_of(outcome.fields), wanted))
             for row, score, chance in there
             if row in images
         )
 
-    async def _store(
-        self, collection: CollectionRow, snapshot: Snapshot, query: Query, hits: Sequence[Hit]
-    ) -> uuid.UUID | None:
-        policy = collection.settings.search_log
+    async def _store(self, at: Place, query: Query, hits: Sequence[Hit]) -> uuid.UUID | None:
+        policy = at.collection.settings.search_log
         if policy == "off":
             return None
         now = datetime.now(UTC)
         search = StoredSearch(
             id=uuid.uuid4(),
-            collection_id=collection.id,
-            release=snapshot.release.id if snapshot.release else None,
+            collection_id=at.collection.id,
+            release=at.release,
             query_text=query.query if policy == "full" else None,
             query_hash=self.secret.digest("query", query.query) if policy == "keyed-hash" else None,
             k=query.k,
             results=tuple((hit.shown.view.image_id, hit.score) for hit in hits),
             created_at=now,
-            expires_at=now + collection.settings.search_log_expiry,
+            expires_at=now + at.collection.settings.search_log_expiry,
         )
         await self.log.put(search)
         return search.id
@@ -193,35 +209,10 @@ def make_service(
     secret: Secret,
     log: SearchLog | None = None,
     watcher: Watcher | None = None,
-    accelerate: Accelerate = itself,
+    accelerate: Accelerate = no_replica,
     recall: RecallWatch | None = None,
 ) -> SearchService:
     """A service over encoders by name; without a log it stores each search before it answers."""
     engines = Engines(catalog, home, load, watcher, accelerate)
-    known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog)
+    known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog), PartSearch(catalog, Ranking())
     return SearchService(engines, *known, log or DirectLog(catalog), secret, catalog, recall=recall)
-
-
-def _refuse_unsupported(query: Query) -> None:
-    if query.fields is not None:
-        raise BadInput("not_supported_yet", "'fields' is not supported by this version", fix="leave 'fields' out")
-
-
-def _chances(ranked: Found, relevance: Relevance | None) -> Sequence[float | None]:
-    """P(relevant) of the ranked images, None each where the encoder is not calibrated."""
-    if relevance is None:
-        return [None] * len(ranked.rows)
-    return [round(chance, 4) for chance in relevance.probabilities(ranked.scores.tolist())]
-
-
-def _frame(
-    snapshot: Snapshot, hits: Sequence[Hit], encoded: EncodedQuery, search_id: uuid.UUID | None, exists: int | None
-) -> Answer:
-    return Answer(
-        results=(),
-        matches="some" if hits else "none",
-        exists=exists,
-        query_truncated=encoded.truncated,
-        release=str(snapshot.release.id) if snapshot.release else None,
-        search_id=search_id,
-    )

@@ -24,6 +24,10 @@ class Shown:
         text = _match(view, score=0.0).model_dump_json(exclude=_CHANGING)
         return cls(view, text[:-1].encode(), prepared(view.description))
 
+    def phrases_of(self, fields: tuple[str, ...] | None) -> tuple[Phrase, ...]:
+        """The phrases that can be evidence; of these fields only, if any."""
+        return self.phrases if fields is None else prepared(self.view.description, fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

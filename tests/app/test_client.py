@@ -60,6 +60,10 @@ async def whole_surface(client: Any, tag: str) -> set[str]:
     assert [one.image_id for one in rest][: len(answer.results)] == [one.image_id for one in answer.results]
     assert (await call("stored_search", tag, answer.search_id)).k == 3
     await call("give_feedback", tag, answer.search_id, CAT, "relevant")
+    (cat,) = (await call("search", tag, "a cat", k=3, fields=["summary"])).results
+    assert cat.image_id == CAT
+    assert [one.image_id for one in await call("search_all", tag, "a cat", fields=["summary"])] == [CAT]
+    assert (await call("explain", tag, "a cat", CAT, fields=["summary"])).rank == 1
     batch = await call("search_batch", tag, [{"query": "a"}, {"query": "b", "cursor": "no"}])
     assert [one.code is None for one in batch] == [True, False]
     assert (await call("explain", tag, "a cat", CAT)).image_id == CAT

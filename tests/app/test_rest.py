@@ -130,6 +130,33 @@ def test_searching_explaining_and_saying_what_fits(client: httpx.Client, server:
     assert [one["image_id"] for one in left] == [other]
 
 
+def test_a_search_of_fields(client: httpx.Client, server: Live, home: Path) -> None:
+    sign = {"summary": "A quiet street.", "visible_text": ["STOP", "Main Street"], "objects": [{"name": "car"}]}
+    street = {"summary": "A stop sign stands in a street.", "objects": [{"name": "stop sign"}]}
+    ids = [hashlib.sha256(name).hexdigest() for name in (b"sign", b"street")]
+    for image_id, told in zip(ids, (sign, street), strict=True):
+        client.put(f"{IMAGES}/{image_id}", json={"description": told})
+    asyncio.run(_embed(server, home))
+    asked = {"query": "a stop sign", "fields": ["visible_text"]}
+    answer = client.post(SEARCH, json=asked).json()
+    assert [one["image_id"] for one in answer["results"]] == ids[:1]
+    assert (answer["exists"], answer["matches"], answer["next_cursor"]) == (1, "some", None)
+    assert {one["field"] for one in answer["results"][0]["evidence"]} == {"/visible_text/0"}
+    first = client.post(SEARCH, json=asked | {"fields": ["objects"], "k": 1}).json()
+    assert [one["image_id"] for one in first["results"]] == ids[1:]
+    rest = client.post(SEARCH, json=asked | {"fields": ["objects"], "k": 1, "cursor": first["next_cursor"]}).json()
+    assert ([one["image_id"] for one in rest["results"]], rest["next_cursor"]) == (ids[:1], None)
+    batch = client.post(f"{SEARCH}/batch", json={"queries": [asked, asked | {"fields": ["colours"]}]}).json()["answers"]
+    assert [one["image_id"] for one in batch[0]["results"]] == ids[:1]
+    assert (batch[1]["code"], "visible_text" in batch[1]["fix"]) == ("field_unknown", True)
+    why = [
+        client.post(f"{SEARCH}/explain", json={**asked, "image_id": image_id}).json() for image_id in (ids[0], ids[1])
+    ]
+    assert [one["rank"] for one in why] == [1, None]
+    assert [one["score"] for one in why] == [answer["results"][0]["score"], None]
+    assert why[1]["evidence"] == []
+
+
 def test_keys_are_made_rotated_and_revoked(client: httpx.Client, server: Live) -> None:
     made = client.post("/v1/keys", json={"collection": "pets", "scope": "admin"}).json()
     with server.client(made["key"]) as own:

@@ -63,6 +63,8 @@ def test_search_over_http(animals: Command) -> None:
             (post({"query": "x", "k": 0}), 422, "request_invalid"),
             (post({"query": "x", "k": 10**9}), 422, "request_invalid"),
             (post({"query": "x", "filter": {"metadata.year": {"near": 2020}}}), 400, "filter_invalid"),
+            (post({"query": "x", "fields": ["colours"]}), 400, "field_unknown"),
+            (post({"query": "x", "fields": []}), 422, "request_invalid"),
             (client.get("/v1/nothing"), 404, "not_found"),
             (client.put("/v1/collections"), 405, "method_not_allowed"),
         ):

@@ -68,6 +68,16 @@ def test_import_and_search(animals: Command, tmp_path: Path) -> None:
     assert (told["imported"], told["rejected"], told["errors"][0]["line"]) == (1, 1, 1)
 
 
+def test_a_search_of_fields(animals: Command) -> None:
+    found = animals.json("search", "a red bus", "--collection", "animals", "--field", "objects", "--field", "relations")
+    assert ([one["external_id"] for one in found["results"]], found["exists"]) == (["3"], 1)
+    assert [one["field"] for one in found["results"][0]["evidence"]] == ["/objects/0"]
+    texts = animals.json("search", "a red bus", "--collection", "animals", "--field", "detail")
+    assert sorted(one["external_id"] for one in texts["results"]) == ["1", "2"]
+    wrong = animals.run("search", "x", "-c", "animals", "--field", "colours")
+    assert (wrong.returncode, "visible_text" in wrong.stderr) == (2, True)
+
+
 def test_a_live_collection_is_measured_as_it_is_searched(animals: Command, tmp_path: Path) -> None:
     (tmp_path / "qrels").mkdir()
     corpus = [{"_id": "1", "text": "a cat"}, {"_id": "3", "text": "a bus"}]

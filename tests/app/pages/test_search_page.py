@@ -74,6 +74,36 @@ async def test_a_page_of_results_leads_to_the_next(command: Command, tmp_path: P
             await browser.close()
 
 
+async def test_people_choose_where_to_look(command: Command, tmp_path: Path) -> None:
+    sign = {"summary": "A quiet street at dusk.", "visible_text": ["STOP", "Main Street"], "objects": [{"name": "car"}]}
+    street = {"summary": "A stop sign stands in a street.", "objects": [{"name": "stop sign", "colour": "red"}]}
+    file = tmp_path / "signs.jsonl"
+    file.write_text("\n".join(json.dumps({"id": str(n), "description": one}) for n, one in enumerate((sign, street))))
+    command.json("import", str(file), "--collection", "signs")
+    with served(command.environment) as server:
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            page = await browser.new_page()
+            await page.goto(server.login)
+            await page.goto(server.url)
+            await page.get_by_label("What the image shows").fill("a stop sign")
+            await page.get_by_label("Where to look").select_option("in visible text")
+            await page.keyboard.press("Enter")
+            await page.get_by_text("1 image, the best first in visible text").wait_for()
+            assert "quiet street" in await page.locator(".card h2").inner_text()
+            assert await page.locator(".told").inner_text() == "STOP"
+            assert await page.get_by_label("Where to look").input_value() == "text"
+            await page.screenshot(path=tmp_path / "fields.png")
+            await page.get_by_label("Where to look").select_option("everywhere")
+            await page.get_by_role("button", name="Search").click()
+            await page.get_by_text("2 images, the best first").wait_for()
+            assert await page.locator(".told").count() == 0
+            await page.set_viewport_size({"width": 390, "height": 844})
+            await page.screenshot(path=tmp_path / "narrow.png")
+            assert await page.evaluate("document.documentElement.scrollWidth") == 390
+            await browser.close()
+
+
 async def test_a_newcomer_is_told_what_to_do(command: Command) -> None:
     with served(command.environment) as server:
         async with async_playwright() as playwright:

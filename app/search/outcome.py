@@ -1,0 +1,57 @@
+"""What a search found, before images are shown."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.search.engines import Engine
+from indexer.microbatch import EncodedQuery
+from indexer.searcher import Found, Snapshot
+from scenes.answer import Answer
+from scenes.catalog.collections import CollectionRow
+from scenes.relevance import Relevance
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a search looks."""
+
+    collection: CollectionRow
+    engine: Engine
+    snapshot: Snapshot
+
+    @property
+    def remembers(self) -> bool:
+        """May this collection's queries be kept in memory?"""
+        return self.collection.settings.search_log != "off"
+
+    @property
+    def release(self) -> uuid.UUID | None:
+        return self.snapshot.release.id if self.snapshot.release else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that a search found, best first; `fields` are those that it kept to, None where it looked at everything."""
+
+    ranked: Found
+    encoded: EncodedQuery
+    exists: int | None
+    fields: tuple[str, ...] | None = None
+
+    def chances(self, relevance: Relevance | None) -> Sequence[float | None]:
+        """P(relevant) of the ranked images, None each where the encoder is not calibrated, as it isn't for parts."""
+        if relevance is None or self.fields is not None:
+            return [None] * len(self.ranked.rows)
+        return [round(chance, 4) for chance in relevance.probabilities(self.ranked.scores.tolist())]
+
+    def frame(self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None) -> Answer:
+        """The answer without its results."""
+        return Answer(
+            results=(),
+            matches="some" if hits else "none",
+            exists=self.exists,
+            query_truncated=self.encoded.truncated,
+            release=str(place.release) if place.release else None,
+            search_id=search_id,
+        )
