@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.telemetry import TelemetryConfig
 
 from app import problems
 from app.audit.endpoints import router as audit_router
@@ -43,6 +44,8 @@ ROUTERS = (
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SENT = ("Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-Id")
 _SHOWN = ("ETag", "Location", "Retry-After", "X-Request-Id")
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own names collections; `app.tracing` and `app.metrics` tell what may be told."""
 _ABOUT = "Find images by words without looking at them. Every error is application/problem+json with a stable code."
 
 
@@ -66,7 +69,7 @@ def create_app(
         if tracing is not None:
             tracing.close()
 
-    app = FastAPI(title="wordsight", version=VERSION, description=_ABOUT, lifespan=lifespan)
+    app = FastAPI(title="wordsight", version=VERSION, description=_ABOUT, lifespan=lifespan, telemetry=_NO_TELEMETRY)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

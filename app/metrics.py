@@ -27,6 +27,8 @@ class Metrics:
             "wordsight_request_seconds", "Time to answer, by route.", ["route"], buckets=_SECONDS, registry=one
         )
         self.refused = Counter("wordsight_refused", "Requests refused under load, by reason.", ["code"], registry=one)
+        self._busy = self.refused.labels("server_busy")
+        self._answers: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.stage = Histogram(
             "wordsight_search_stage_seconds", "Time of a search's stages.", ["stage"], buckets=_SECONDS, registry=one
         )
@@ -61,6 +63,19 @@ class Metrics:
     def follow(self, encoder_queue: Callable[[], int], log_queue: Callable[[], int]) -> None:
         """Read these lengths whenever metrics are asked for."""
         self._lengths = ((self.encoder_queue, encoder_queue), (self.log_queue, log_queue))
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count an answer, whatever it is."""
+        known = self._answers.get((route, status))
+        if known is None:
+            known = self.requests.labels(route, str(status)), self.latency.labels(route)
+            self._answers[route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
+
+    def was_busy(self) -> None:
+        """Count a request that was refused because too many were being answered."""
+        self._busy.inc()
 
     def batch_seen(self, size: int, seconds: float) -> None:
         self.batch_size.observe(size)

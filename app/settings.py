@@ -7,6 +7,11 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.machine import cores
+
+ADMITTED_PER_CORE = 20
+"""Enough to fill batches, few enough that a full server still answers soon (docs/server.md)."""
+
 
 def _default_home() -> Path:
     return platformdirs.user_data_path("wordsight")
@@ -20,7 +25,10 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
     encoder_runtime: Literal["onnx", "torch"] = Field("onnx", validation_alias="WORDSIGHT_ENCODER_RUNTIME")
-    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = Field(64, validation_alias="WORDSIGHT_MAX_CONCURRENT")
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default_factory=lambda: ADMITTED_PER_CORE * cores(), validation_alias="WORDSIGHT_MAX_CONCURRENT"
+    )
+    """So many requests are answered at once; what is beyond is refused."""
     requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
     server_processes: Annotated[int, Field(ge=1)] = Field(1, validation_alias="WORDSIGHT_SERVER_PROCESSES")
     index_device: Literal["cpu", "gpu"] = Field("cpu", validation_alias="WORDSIGHT_INDEX_DEVICE")

@@ -67,8 +67,8 @@ class Watch:
             await send(message)
 
         if self._inside >= self._most and scope["path"] not in _ALWAYS:
-            self._metrics.refused.labels("server_busy").inc()
-            await _busy(scope, receive, told)
+            self._metrics.was_busy()
+            await _refuse(told)
         elif self._tracing is None:
             await self._admitted(scope, receive, told, exchange)
         else:
@@ -93,8 +93,7 @@ class Watch:
     def _tell(self, scope: Scope, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
         route = route_of(scope)
-        self._metrics.requests.labels(route, str(exchange.status)).inc()
-        self._metrics.latency.labels(route).observe(seconds)
+        self._metrics.answered(route, exchange.status, seconds)
         level = logging.ERROR if exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
         if _log.isEnabledFor(level):
             facts = {"request_id": exchange.request_id, "method": scope["method"], "route": route}
@@ -132,15 +131,19 @@ def _request_id(scope: Scope) -> str:
     return given.decode() if _ID.match(given) else uuid.uuid4().hex
 
 
-async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
-    answer = problem(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "server_busy",
-        "this server answers as many requests as it can already",
-        fix="try again after Retry-After seconds",
-        headers={"Retry-After": "1"},
-    )
-    await answer(scope, receive, send)
+_BUSY = problem(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "server_busy",
+    "this server answers as many requests as it can already",
+    fix="try again after Retry-After seconds",
+    headers={"Retry-After": "1"},
+)
+"""Written once: refusing must cost next to nothing, or a flood of it is work enough."""
+
+
+async def _refuse(send: Send) -> None:
+    await send({"type": "http.response.start", "status": _BUSY.status_code, "headers": _BUSY.raw_headers})
+    await send({"type": "http.response.body", "body": _BUSY.body})
 
 
 async def _too_slow(scope: Scope, receive: Receive, send: Send) -> None:

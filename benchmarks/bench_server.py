@@ -6,13 +6,9 @@ and stored searches on. Judged as a ratio to the better of the thirty lines with
 
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,12 +18,25 @@ import numpy as np
 
 from benchmarks import recording
 from benchmarks.corpus import Corpus, corpus
-from benchmarks.load import Pace, Plan
-from indexer.encoder import Vectors
+from benchmarks.load import Plan
+from benchmarks.servers import SEARCH, Ours, ours, pace, served
+from indexer.embedding import embed
+from indexer.ranking import Ranking
+from indexer.scoring import exact_scores
 from indexer.sentence_encoder import SentenceEncoder
+from indexer.snapshot import Found
+from scenes.description import SceneDescription
 from scenes.models import DEFAULT_ENCODER, find_model
 
-MEASURED = ("app", "indexer", "scenes", "benchmarks/bench_server.py", "benchmarks/load.py", "benchmarks/peers")
+MEASURED = (
+    "app",
+    "indexer",
+    "scenes",
+    "benchmarks/bench_server.py",
+    "benchmarks/load.py",
+    "benchmarks/peers",
+    "benchmarks/servers.py",
+)
 SEED = 20_261_123
 LEVELS = (1, 8, 32)
 BAR = {1: 2.0, 8: 3.5, 32: 5.0}
@@ -36,7 +45,8 @@ OVERLAP = 0.99
 SECONDS = float(os.environ.get("BENCH_SECONDS", "6"))
 TXTAI = "WORDSIGHT_TXTAI"
 """A folder with txtai and its API's requirements (`pip install --no-deps --target …`); without it txtai is left out."""
-_BIN = Path(sys.executable).parent
+SETTINGS = {"WORDSIGHT_REQUESTS_PER_KEY": "1000000"}
+"""One key does all the asking here, so its rate is raised; it is still counted."""
 _CHECKED = 200
 
 
@@ -66,12 +76,11 @@ def measure(texts: Corpus, folder: Path) -> dict[str, Any]:
     plain = [json.dumps({"query": query, "k": 10}) for query in texts.queries]
     np.save(folder / "vectors.npy", SentenceEncoder.load().encode_documents(texts.documents).vectors)
     found: dict[str, Any] = {"encoder_alone_batches": encoder_alone(texts.queries)}
-    with ours(texts, folder / "home") as (port, headers, database):
-        found["ours"] = levels(port, "/v1/collections/bench/search", plain, headers)
-        found["top10_overlap"] = overlap(texts, np.load(folder / "vectors.npy"), port, headers)
-        peer = common | {"PEER_DATABASE": database}
-        with served("pgvector_lines", peer, "/openapi.json") as port_of_peer:
-            found["pgvector"] = levels(port_of_peer, "/search", plain, {})
+    with ours(texts.documents, folder / "home", SETTINGS) as server:
+        found["ours"] = levels(server.port, SEARCH, plain, server.headers)
+        found["top10_overlap"] = overlap(texts, server)
+        with served("pgvector_lines", common | {"PEER_DATABASE": server.database}, "/openapi.json") as port:
+            found["pgvector"] = levels(port, "/search", plain, {})
     with served("thirty_lines", common, "/openapi.json") as port:
         found["thirty_lines"] = levels(port, "/search", plain, {})
     with served("thirty_lines", common | {"TORCH_THREADS": "1"}, "/openapi.json") as port:
@@ -112,16 +121,6 @@ def levels(
     }
 
 
-def pace(plan: Plan) -> Pace:
-    """One run of the load generator, in a process of its own."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(json.dumps(asdict(plan)))
-        file.flush()
-        words = [sys.executable, "-m", "benchmarks.load", file.name]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=recording.ROOT)
-    return Pace(**json.loads(done.stdout))
-
-
 def encoder_alone(queries: list[str]) -> float:
     """Queries a second of the same encoder in batches of 32, two at a time, without HTTP."""
     from indexer.serving_encoder import load_encoder
@@ -137,77 +136,33 @@ def encoder_alone(queries: list[str]) -> float:
     return round(count / (time.perf_counter() - started), 1)
 
 
-def overlap(texts: Corpus, vectors: Vectors, port: int, headers: dict[str, str]) -> float:
-    """How many of the top 10 are those of torch and exact search, on average."""
+def reference(texts: Corpus, asked: list[str]) -> list[set[int]]:
+    """The top 10 of each query as the default ranking has it over torch in fp32 and exact search."""
+    encoder, ranking = SentenceEncoder.load(), Ranking()
+    stands = embed([SceneDescription.from_text(text) for text in texts.documents], encoder)
+    vectors = np.concatenate([one.vectors for one in stands])
+    words = {row: one.words for row, one in enumerate(stands)}
+    encoded = encoder.encode_queries(asked)
+    best = []
+    for vector, said in zip(encoded.vectors, encoded.words, strict=True):
+        scores = exact_scores(vectors, vector).reshape(len(stands), -1).max(axis=1)
+        rows = np.argsort(-scores, kind="stable")[: ranking.candidates(10)]
+        ranked = ranking.ranked(Found(rows, scores[rows]), said, words)
+        best.append(set(ranked.rows[:10].tolist()))
+    return best
+
+
+def overlap(texts: Corpus, server: Ours) -> float:
+    """How many of the top 10 are those of the reference, on average."""
     asked = texts.queries[-_CHECKED:]
-    best = np.argsort(-(SentenceEncoder.load().encode_queries(asked).vectors @ vectors.T), axis=1)[:, :10]
     shared = []
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
-        for query, expected in zip(asked, best, strict=True):
-            answer = client.post("/v1/collections/bench/search", json={"query": query, "k": 10}).json()
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers=server.headers, timeout=60) as client:
+        for query, expected in zip(asked, reference(texts, asked), strict=True):
+            answer = client.post(SEARCH, json={"query": query, "k": 10}).json()
             ids = {int(match["external_id"]) for match in answer["results"]}
-            shared.append(len(ids & set(expected.tolist())) / 10)
+            shared.append(len(ids & expected) / 10)
     return round(float(np.mean(shared)), 4)
 
 
-@contextmanager
-def ours(texts: Corpus, home: Path) -> Iterator[tuple[int, dict[str, str], str]]:
-    """Our server over the texts: port, headers with a key, and its Postgres for a peer to use."""
-    from scenes.catalog.embedded import postgres
-
-    home.mkdir(mode=0o755)
-    lines = home / "texts.jsonl"
-    lines.write_text("\n".join(json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts.documents)))
-    with postgres(home, None) as url:
-        environment = os.environ | {"WORDSIGHT_HOME": str(home), "DATABASE_URL": url.replace("+psycopg", "")}
-        command(environment, "import", str(lines), "--collection", "bench")
-        key = command(environment, "key", "create", "--collection", "bench", "--scope", "search")["key"]
-        port = free_port()
-        program = [str(_BIN / "wordsight"), "serve", "--port", str(port)]
-        with running(program, environment, port, "/readyz"):
-            yield port, {"Authorization": f"Bearer {key}"}, environment["DATABASE_URL"]
-
-
-def command(environment: Mapping[str, str], *words: str) -> Any:
-    program = [str(_BIN / "wordsight"), *words, "--json"]
-    return json.loads(subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout)
-
-
-@contextmanager
-def served(peer: str, environment: Mapping[str, str], ready: str) -> Iterator[int]:
-    """A peer on a free port."""
-    port = free_port()
-    program = [sys.executable, str(Path(__file__).parent / "peers" / f"{peer}.py")]
-    with running(program, {**environment, "PORT": str(port)}, port, ready):
-        yield port
-
-
-@contextmanager
-def running(program: list[str], environment: Mapping[str, str], port: int, ready: str) -> Iterator[None]:
-    """A server process, from its first answer to the end of the block."""
-    process = subprocess.Popen(program, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        until = time.monotonic() + 400
-        while not _answers(f"http://127.0.0.1:{port}{ready}"):
-            if process.poll() is not None or time.monotonic() > until:
-                process.kill()
-                raise RuntimeError(f"{program} did not start: {process.communicate()[1].decode()[-2_000:]}")
-            time.sleep(0.2)
-        yield
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -46,7 +47,8 @@ async def measure(plan: Plan) -> Pace:
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", plan.port)
         while (began := time.perf_counter()) < start + plan.warm_up_s + plan.seconds:
-            writer.write(_request(plan, plan.bodies[next(bodies) % len(plan.bodies)]))
+            body = plan.bodies[next(bodies) % len(plan.bodies)]
+            writer.write(request_bytes(plan.method, plan.path, plan.headers, body))
             status, _ = await read_answer(reader)
             taken.append((began, time.perf_counter(), status))
         writer.close()
@@ -65,10 +67,11 @@ def _pace(counted: list[tuple[float, float, int]], seconds: float) -> Pace:
     return Pace(round(len(good) / seconds, 1), round(float(p50), 2), round(float(p99), 2), statuses)
 
 
-def _request(plan: Plan, body: str) -> bytes:
-    lines = [f"{plan.method} {plan.path if plan.method == 'POST' else plan.path + body} HTTP/1.1", "Host: localhost"]
-    lines += [f"{name}: {value}" for name, value in plan.headers.items()]
-    payload = body.encode() if plan.method == "POST" else b""
+def request_bytes(method: str, path: str, headers: Mapping[str, str], body: str) -> bytes:
+    """A whole request; of a GET the body is the end of its address."""
+    lines = [f"{method} {path if method == 'POST' else path + body} HTTP/1.1", "Host: localhost"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    payload = body.encode() if method == "POST" else b""
     lines += ["Content-Type: application/json", f"Content-Length: {len(payload)}", "", ""]
     return "\r\n".join(lines).encode() + payload
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from app.machine import cores
 from indexer.encoder import Encoder
 from indexer.encoder_files import find_encoder
 from indexer.loading import Accelerate
@@ -154,7 +154,7 @@ class Engines:
                 fix="let another server answer the collections with other encoders",
             )
         encoder = await asyncio.to_thread(self._load, name)
-        batcher = MicroBatcher(encoder, runners=os.cpu_count() or 1, seen=self.watcher.batch_seen)
+        batcher = MicroBatcher(encoder, runners=cores(), seen=self.watcher.batch_seen)
         self._batchers.append(batcher)
         await batcher.encode_then(_WARM, itself, remember=False)
         searcher = Searcher(self._catalog, encoder.recipe, self._home, self._accelerate)

@@ -11,6 +11,9 @@ from scenes.answer import Answer
 from scenes.catalog.collections import CollectionRow
 from scenes.relevance import Relevance
 
+_RIVALS = 2
+"""The best and its best rival: what the chance of every other is held against."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -39,11 +42,13 @@ class Outcome:
     exists: int | None
     fields: tuple[str, ...] | None = None
 
-    def chances(self, relevance: Relevance | None) -> Sequence[float | None]:
-        """P(relevant) of the ranked images, None each where the encoder is not calibrated, as it isn't for parts."""
+    def chances(self, relevance: Relevance | None, first: int) -> Sequence[float | None]:
+        """P(relevant) of the `first` ranked images at least, None each where the encoder is not calibrated, as it isn't
+        for parts."""
         if relevance is None or self.fields is not None:
             return [None] * len(self.ranked.rows)
-        return [round(chance, 4) for chance in relevance.probabilities(self.ranked.scores.tolist())]
+        scores = self.ranked.scores[: max(first, _RIVALS)]
+        return [round(chance, 4) for chance in relevance.probabilities(scores.tolist())]
 
     def frame(self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None) -> Answer:
         """The answer without its results."""

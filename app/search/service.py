@@ -163,7 +163,7 @@ class SearchService:
         rows = found.rows.tolist()
         images = await self.images.by_rows(at.collection, rows)
         wanted = content_words(query.query)
-        chances = outcome.chances(at.engine.relevance)[page.offset :]
+        chances = outcome.chances(at.engine.relevance, page.end)[page.offset :]
         there = zip(rows, found.scores.tolist(), chances, strict=False)
         return tuple(
             Hit(images[row], score, chance, chosen(images[row].phrases_of(outcome.fields), wanted))

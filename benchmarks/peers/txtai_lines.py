@@ -1,4 +1,4 @@
-"""txtai's own API server over the same encoder and texts. Runs where txtai is installed (TXTAI_PYTHON)."""
+"""txtai's own API server over the same encoder and texts. Runs where txtai is found (WORDSIGHT_TXTAI)."""
 
 import json
 import os

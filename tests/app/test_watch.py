@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.limits import KeyLimits
+from app.machine import cores
 from app.metrics import Metrics
+from app.settings import ADMITTED_PER_CORE, Settings
 from app.watch import REQUESTS, Watch
 from scenes.errors import Overloaded
 from tests.app.live import live
@@ -47,6 +49,33 @@ async def test_what_is_over_the_bound_is_refused_at_once_and_the_rest_is_answere
     text = metrics.text().decode()
     assert 'wordsight_refused_total{code="server_busy"} 1.0' in text
     assert "wordsight_requests_in_flight 0.0" in text
+
+
+async def test_a_refusal_reads_no_body() -> None:
+    slow = Slow()
+    watch = Watch(slow, Metrics(), most=1)  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": []}
+    sent: list[dict[str, object]] = []
+
+    async def read() -> dict[str, object]:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    first = asyncio.create_task(watch(dict(scope), read, send))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    await watch(dict(scope), read, send)  # type: ignore[arg-type]
+    assert [one.get("status") for one in sent] == [429, None]
+    slow.go.set()
+    await first
+
+
+def test_a_server_admits_so_many_for_each_core_that_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORDSIGHT_MAX_CONCURRENT", raising=False)
+    assert Settings().max_concurrent == ADMITTED_PER_CORE * cores()
+    monkeypatch.setenv("WORDSIGHT_MAX_CONCURRENT", "7")
+    assert Settings().max_concurrent == 7
 
 
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=60), st.floats(0.5, 20))

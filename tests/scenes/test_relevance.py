@@ -19,6 +19,12 @@ def test_a_clear_winner_is_likelier_than_one_of_many_alike() -> None:
     assert FITTED.probabilities([]) == []
 
 
+def test_the_first_two_decide_what_the_rest_is_held_against() -> None:
+    scores = [0.8, 0.75, 0.6, 0.2]
+    assert FITTED.probabilities(scores[:2]) == FITTED.probabilities(scores)[:2]
+    assert FITTED.probabilities(scores[:3]) == FITTED.probabilities(scores)[:3]
+
+
 def test_gaps_are_measured_to_the_best_rival() -> None:
     assert gaps([0.9, 0.7, 0.4]) == pytest.approx([0.2, -0.2, -0.5])
     assert gaps([0.9]) == [0.0]

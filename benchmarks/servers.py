@@ -1,0 +1,123 @@
+"""Servers as processes, each on a free port and, where cores are named, kept to those."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks import recording
+from benchmarks.load import Pace, Plan
+from scenes.catalog.embedded import postgres
+
+SEARCH = "/v1/collections/bench/search"
+_BIN = Path(sys.executable).parent
+_START_S = 400
+Cores = frozenset[int]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our server: `headers` hold a key; `database` is its Postgres, for a peer to use."""
+
+    port: int
+    headers: dict[str, str]
+    database: str
+    process: int
+
+
+@contextmanager
+def ours(
+    texts: Sequence[str], home: Path, settings: Mapping[str, str] | None = None, cores: Cores | None = None
+) -> Iterator[Ours]:
+    """Our server over a collection `bench` of these texts; its Postgres runs on all cores."""
+    home.mkdir(mode=0o755)
+    lines = home / "texts.jsonl"
+    lines.write_text("\n".join(json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts)))
+    with postgres(home, None) as url:
+        environment = os.environ | {"WORDSIGHT_HOME": str(home), "DATABASE_URL": url.replace("+psycopg", "")}
+        environment |= settings or {}
+        command(environment, "import", str(lines), "--collection", "bench")
+        key = command(environment, "key", "create", "--collection", "bench", "--scope", "search")["key"]
+        port = free_port()
+        program = [str(_BIN / "wordsight"), "serve", "--port", str(port)]
+        with running(program, environment, port, "/readyz", cores) as process:
+            yield Ours(port, {"Authorization": f"Bearer {key}"}, environment["DATABASE_URL"], process)
+
+
+@contextmanager
+def served(peer: str, environment: Mapping[str, str], ready: str, cores: Cores | None = None) -> Iterator[int]:
+    """A peer on a free port."""
+    port = free_port()
+    program = [sys.executable, str(Path(__file__).parent / "peers" / f"{peer}.py")]
+    with running(program, {**environment, "PORT": str(port)}, port, ready, cores):
+        yield port
+
+
+@contextmanager
+def running(
+    program: Sequence[str], environment: Mapping[str, str], port: int, ready: str, cores: Cores | None = None
+) -> Iterator[int]:
+    """A server's process number, from its first answer to the end of the block."""
+    process = subprocess.Popen(
+        [*_kept_to(cores), *program], env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        until = time.monotonic() + _START_S
+        while not _answers(f"http://127.0.0.1:{port}{ready}"):
+            if process.poll() is not None or time.monotonic() > until:
+                process.kill()
+                raise RuntimeError(f"{program} did not start: {process.communicate()[1].decode()[-2_000:]}")
+            time.sleep(0.2)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def pace(plan: Plan, cores: Cores | None = None) -> Pace:
+    """One run of the closed loop, in a process of its own."""
+    return Pace(**loaded("benchmarks.load", plan, cores))
+
+
+def loaded(module: str, plan: Any, cores: Cores | None = None) -> Any:
+    """What a load generator says of a plan."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(json.dumps(asdict(plan)))
+        file.flush()
+        words = [*_kept_to(cores), sys.executable, "-m", module, file.name]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=recording.ROOT)
+    return json.loads(done.stdout)
+
+
+def command(environment: Mapping[str, str], *words: str) -> Any:
+    program = [str(_BIN / "wordsight"), *words, "--json"]
+    return json.loads(subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _kept_to(cores: Cores | None) -> list[str]:
+    """What is put before a command so that it runs on these cores only."""
+    return [] if cores is None else ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
