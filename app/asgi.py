@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 
@@ -29,7 +29,7 @@ from indexer.gpu_replica import Accelerator
 from indexer.loading import itself
 from indexer.recall_sample import RecallSampler
 from indexer.serving_encoder import load_encoder
-from scenes.catalog.embedded import postgres
+from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
 
 POOL_SIZE = 10
@@ -55,13 +55,24 @@ def _log_requests(level: int) -> None:
 async def opened(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     """Everything the server needs; the shipped encoder is warm before the first request."""
     config.home.mkdir(parents=True, exist_ok=True)
-    with postgres(config.home, config.database) as url:
+    with _migrated(config) as url:
         catalog = Catalog.connect(url, pool_size=POOL_SIZE)
         try:
             async with _state(catalog, config, metrics) as state:
                 yield state
         finally:
             await catalog.close()
+
+
+def _migrated(config: Settings) -> AbstractContextManager[str]:
+    """The URL of a database with the newest schema.
+
+    A process that `wordsight serve` starts does not ask for it again: one that replaces a killed one while Postgres is
+    away is not ready until Postgres is back, but it is there, and it never takes the others with it.
+    """
+    if config.schema_is_new and config.database is not None:
+        return nullcontext(with_driver(config.database))
+    return postgres(config.home, config.database)
 
 
 def _desk(catalog: Catalog, config: Settings) -> Desk:

@@ -3,11 +3,13 @@
 from starlette.types import Message, Receive
 
 
-async def whole(receive: Receive) -> bytes:
-    """All of a body."""
+async def whole(receive: Receive) -> bytes | None:
+    """All of a body; None where the client went away before its end, so that half a body is never taken for one."""
     parts, more = bytearray(), True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts += message.get("body", b"")
         more = message.get("more_body", False)
     return bytes(parts)

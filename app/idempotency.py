@@ -1,11 +1,13 @@
 """Idempotency-Key: a write that is sent again gets the answer that it got before; plain ASGI.
 
-The answer of a write that succeeded is kept for a day under the caller and the key. The same key with another request
-is refused, and so is one whose first request still runs. A write that failed is forgotten and may be sent again.
-Searches write nothing, a fresh API key is never kept, and an image that is sent again is the same image: the header
-changes nothing for these.
+The answer of a write that succeeded is kept for a day under the caller and the key, committed with the write itself:
+however a server ends, the write was done and its answer is kept, or neither. The same key with another request is
+refused, and so is one whose first request still runs. A write that failed is forgotten and may be sent again.
+Searches write nothing, a fresh API key is never kept, and an image or a line that is sent again is the same image: the
+header changes nothing for these.
 """
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,22 +16,29 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.bodies import again, whole
-from app.problems import problem
+from app.problems import answered, problem
 from app.state import State
+from app.turn import taking
 from scenes.catalog import idempotency
 from scenes.catalog.idempotency import Kept
 from scenes.errors import WordsightError
 
 _HEADER = b"idempotency-key"
 _WRITES = {"POST", "PUT", "PATCH", "DELETE"}
-_NEVER_KEPT = ("/search", "/search/batch", "/search/explain", "/v1/keys", "/rotate", "/uploads")
+_NEVER_KEPT = ("/search", "/search/batch", "/search/explain", "/v1/keys", "/rotate", "/uploads", "/bulk")
 _LONGEST = 200
 _GOOD = range(200, 300)
+_AT_ONCE = 3
+"""Each holds a connection to Postgres while it may need a second one; the pool must have some left for searches."""
+
+
+class _Undone(Exception):
+    """The write failed: nothing of it stays."""
 
 
 @dataclass(slots=True)
 class Recorder:
-    """Holds an answer back until what it says is kept."""
+    """Holds an answer back until what it says is committed."""
 
     messages: list[Message] = field(default_factory=list)
     status: int = 500
@@ -44,12 +53,28 @@ class Recorder:
         self.body += message.get("body", b"")
         self.messages.append(message)
 
+    async def replay(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Give the answer at last."""
+        for message in self.messages:
+            await send(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A write as it came in: by whom, under which key."""
+
+    who: bytes
+    key: str
+    body: bytes
+    request_sha256: bytes
+
 
 class Idempotency:
     """Answers a repeated write from what was kept."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope.get("headers", []))
@@ -65,49 +90,60 @@ class Idempotency:
 
     async def _once(self, scope: Scope, receive: Receive, send: Send, key: str, caller: str) -> None:
         state: State = scope["app"].state.wordsight
-        who = state.secret.digest("idempotency", caller)
         body = await whole(receive)
+        if body is None:
+            return
         request = hashlib.sha256(f"{scope['method']} {scope['path']}\0".encode() + body).digest()
+        sent = _Sent(state.secret.digest("idempotency", caller), key, body, request)
         try:
-            async with state.catalog.writing() as session:
-                first = await idempotency.begin(session, who, key, request)
-                kept = None if first else await idempotency.found(session, who, key)
-        except WordsightError:
-            await self._app(scope, again(body), send)  # Postgres is away: the write itself says so
-            return
-        if not first:
-            await _answer(kept, request)(scope, receive, send)
-            return
-        recorder = Recorder()
-        await self._run(scope, body, recorder, state, who, key)
-        for message in recorder.messages:
-            await send(message)
+            async with self._turns:
+                answer = await self._answer(scope, state, sent)
+        except WordsightError as error:
+            answer = answered(error)
+        await answer(scope, receive, send)
 
-    async def _run(self, scope: Scope, body: bytes, recorder: Recorder, state: State, who: bytes, key: str) -> None:
+    async def _answer(self, scope: Scope, state: State, sent: _Sent) -> ASGIApp:
+        """The answer to be given, now or again. Raises `EnvironmentMissing`, `Overloaded`: it may have been done."""
+        recorder = Recorder()
         try:
-            await self._app(scope, again(body), recorder)
-        finally:
             async with state.catalog.writing() as session:
-                if recorder.status in _GOOD:
-                    kept = recorder.status, recorder.media_type, bytes(recorder.body)
-                    await idempotency.end(session, who, key, *kept)
-                else:
-                    await idempotency.forget(session, who, key)
+                if not await idempotency.hold(session, sent.who, sent.key):
+                    return _in_progress()
+                kept = await idempotency.found(session, sent.who, sent.key)
+                if kept is not None:
+                    return _again(kept, sent.request_sha256)
+                with taking(session):
+                    await self._app(scope, again(sent.body), recorder)
+                if recorder.status not in _GOOD:
+                    raise _Undone
+                made = Kept(sent.request_sha256, recorder.status, recorder.media_type, bytes(recorder.body))
+                await idempotency.keep(session, sent.who, sent.key, made)
+        except _Undone:
+            pass
+        return recorder.replay
 
 
 def _is_kept(scope: Scope) -> bool:
     return scope["type"] == "http" and scope["method"] in _WRITES and not scope["path"].endswith(_NEVER_KEPT)
 
 
-def _answer(kept: Kept | None, request: bytes) -> Response:
-    if kept is not None and kept.request_sha256 != request:
+def _in_progress() -> Response:
+    wait = {"Retry-After": "1"}
+    return problem(
+        HTTPStatus.CONFLICT,
+        "idempotency_in_progress",
+        "the first request still runs",
+        fix="try again after Retry-After seconds",
+        headers=wait,
+    )
+
+
+def _again(kept: Kept, request: bytes) -> Response:
+    if kept.request_sha256 != request:
         return problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "idempotency_key_reused",
             "this Idempotency-Key was sent with another request",
             fix="use a new key for each write",
         )
-    if kept is None or kept.status is None:
-        again = {"Retry-After": "1"}
-        return problem(HTTPStatus.CONFLICT, "idempotency_in_progress", "the first request still runs", headers=again)
     return Response(kept.body, kept.status, {"Idempotent-Replay": "true"}, kept.media_type)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -112,10 +113,29 @@ class Metrics:
         for gauge, length in self._lengths:
             gauge.set(length())
         registry = self._registry
-        if os.environ.get(MULTIPROCESS):
+        if folder := os.environ.get(MULTIPROCESS):
+            _forget_dead(Path(folder))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
     def _gauge(self, name: str, text: str, together: Literal["livesum", "livemin", "livemax"] = "livesum") -> Gauge:
         return Gauge(name, text, registry=self._registry, multiprocess_mode=together)
+
+
+def _forget_dead(folder: Path) -> None:
+    """What processes that were killed told of the present is past; what they counted stays."""
+    for path in folder.glob("gauge_live*.db"):
+        number = path.stem.rpartition("_")[2]
+        if number.isdigit() and not _lives(int(number)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

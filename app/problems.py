@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from scenes.errors import (
     BadInput,
@@ -25,6 +26,9 @@ from scenes.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+POSTGRES_AWAY = "postgres_unreachable"
+_BACK_IN_S = "2"
+"""A Postgres that was killed has recovered in about so long."""
 _STATUS: tuple[tuple[type[WordsightError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Outdated, HTTPStatus.PRECONDITION_FAILED),
@@ -54,6 +58,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(WordsightError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_fault)
 
 
@@ -87,6 +92,8 @@ def answered(error: WordsightError) -> JSONResponse:
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    if error.code == POSTGRES_AWAY:
+        headers["Retry-After"] = _BACK_IN_S
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return problem(status_of(error), error.code, error.message, fix=error.fix, headers=headers)
@@ -103,6 +110,11 @@ async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
     where = ".".join(str(part) for part in first["loc"] if part != "body")
     detail = f"{where}: {first['msg']}" if where else str(first["msg"])
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "request_invalid", detail, fix="see /docs for what is accepted")
+
+
+async def _on_gone(_request: Request, _error: Exception) -> JSONResponse:
+    """Nobody hears this; the log and the metrics tell it from a fault of ours."""
+    return problem(HTTPStatus.BAD_REQUEST, "client_gone", "the client went away before its request ended")
 
 
 async def _on_fault(_request: Request, _error: Exception) -> JSONResponse:

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_CORS_ORIGINS")
     """Web sites whose scripts may call the REST interface with a key, as a JSON list; none by default."""
     secret: str | None = Field(None, validation_alias="WORDSIGHT_SECRET")
+    schema_is_new: bool = Field(False, validation_alias="WORDSIGHT_SCHEMA_IS_NEW")
+    """Set by `wordsight serve` for its processes: it has migrated the database that they share."""
 
     @property
     def spool(self) -> Path:

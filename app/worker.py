@@ -1,5 +1,6 @@
 """The worker keeps every collection searchable: what has no vectors is embedded, releases that have grown old are
-built anew, expired searches are deleted. Beside the command line the only composition root."""
+built anew, expired searches and the releases of deleted collections are deleted. Beside the command line the only
+composition root."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from app.search.expiry import purge
 from indexer.embedding import Tick
 from indexer.encoder import Encoder
 from indexer.refresh import Refreshed, refresh
+from indexer.sweeping import sweep
 from scenes.catalog import collections
 from scenes.catalog.collections import CHANGES, CollectionRow
 from scenes.catalog.engine import Catalog
@@ -33,12 +35,14 @@ class Around:
 
 @dataclass
 class Work:
-    """What was done: descriptions embedded, releases built, searches purged; `failed` is {collection: message}."""
+    """What was done: descriptions embedded, releases built, searches purged, deleted collections' releases swept;
+    `failed` is {collection: message}."""
 
     rounds: int = 0
     embedded: int = 0
     releases: int = 0
     purged: int = 0
+    swept: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,6 +82,7 @@ class Worker:
         """
         self.work.rounds += 1
         self.work.purged += await purge(self._catalog)
+        self.work.swept += len(await sweep(self._catalog, self._home))
         async with self._catalog.reading() as session:
             rows = await collections.all_(session)
         self.work.failed.clear()

@@ -1,33 +1,66 @@
-"""20,000 generated requests to the running app, every check of schemathesis on."""
+"""20,000 generated requests to the running app, every check of schemathesis on.
 
+They are sent in rounds, each with a seed and a server of its own. A clean round is kept in `.build/`, under the digest
+of the code that it tested, so that a run that was stopped goes on where it was.
+"""
+
+import json
+import os
 import tempfile
+import time
 from pathlib import Path
 
 import psycopg
 
 from benchmarks import recording
+from scenes.artifact import write_file
 from scenes.catalog.embedded import postgres
-from tests.app.fuzzing import fuzz
+from tests.app.fuzzing import Fuzzed, fuzz
 from tests.app.live import live
 from tests.conftest import open_folder
 
-MEASURED = ("app", "scenes", "tests/app/fuzzing.py", "tests/app/schemathesis.toml")
+MEASURED = (
+    "app",
+    "benchmarks/long_server_fuzzing.py",
+    "scenes",
+    "tests/app/fuzzing.py",
+    "tests/app/fuzzing_hooks.py",
+    "tests/app/schemathesis.toml",
+)
 SEED = 20_261_123
-CASES = 20_000
-EXAMPLES = 250
+CASES = int(os.environ.get("LONG_CASES", "20000"))
+EXAMPLES = int(os.environ.get("LONG_EXAMPLES", "40"))
+_ENOUGH = 20_000
+_KEPT = recording.ROOT / ".build" / "fuzzing"
 
 
 def main() -> None:
-    """Raises `AssertionError` for a fault, or where fewer than 20,000 cases were sent."""
-    cases, rounds = 0, 0
-    with open_folder() as home, tempfile.TemporaryDirectory() as scratch, postgres(home, None) as url:
-        while cases < CASES:
-            name = f"round_{rounds}"
-            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-                connection.execute("DELETE FROM collections")
-            with live(url.replace("+psycopg", ""), home, "pets") as server:
-                done = fuzz(server, "pets", Path(scratch), examples=EXAMPLES, seed=SEED + 2 * rounds)
-            assert done.clean, f"{name}: {done.report}"
-            cases, rounds = cases + done.cases, rounds + 1
-            print(f"{name}: {done.cases} cases", flush=True)
-    recording.record("long_server_fuzzing", {"cases": cases, "rounds": rounds}, measured=MEASURED, seed=SEED)
+    """Raises `AssertionError` for a fault."""
+    kept = _KEPT / f"{recording.code_digest(MEASURED)[:32]}-{EXAMPLES}.json"
+    rounds: list[dict[str, float]] = json.loads(kept.read_text()) if kept.is_file() else []
+    with open_folder() as home, postgres(home, None) as url:
+        while _cases(rounds) < CASES:
+            started = time.perf_counter()
+            done = _round(url.replace("+psycopg", ""), home, SEED + 2 * len(rounds))
+            assert done.clean, f"round {len(rounds)}: {done.report}"
+            rounds.append({"cases": done.cases, "seconds": round(time.perf_counter() - started, 1)})
+            write_file(kept, json.dumps(rounds).encode())
+            print(f"round {len(rounds)}: {rounds[-1]}", flush=True)
+    figures = {"cases": _cases(rounds), "rounds": len(rounds), "server_errors": 0, "schema_violations": 0}
+    if figures["cases"] >= _ENOUGH:
+        recording.record("long_server_fuzzing", figures, measured=MEASURED, seed=SEED)
+
+
+def _round(url: str, home: Path, seed: int) -> Fuzzed:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DELETE FROM collections")
+    with tempfile.TemporaryDirectory() as scratch, live(url, home, "pets") as server:
+        return fuzz(server, "pets", Path(scratch), examples=EXAMPLES, seed=seed)
+
+
+def _cases(rounds: list[dict[str, float]]) -> int:
+    return int(sum(one["cases"] for one in rounds))
+
+
+if __name__ == "__main__":
+    main()

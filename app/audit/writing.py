@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from app.access import Caller
 from app.state import State
+from app.turn import writing
 from scenes.catalog import audit
 from scenes.catalog.engine import WriteSession
 
@@ -14,6 +15,6 @@ async def audited(
     state: State, caller: Caller, action: str, collection: str | None, target: str | None = None
 ) -> AsyncIterator[WriteSession]:
     """A write session whose block's write is told in the audit log when it is committed, and only then."""
-    async with state.catalog.writing() as session:
+    async with writing(state.catalog) as session:
         yield session
         await audit.add(session, caller.key.key_id, action, collection, target)

@@ -16,6 +16,7 @@ from app.cli.caption_options import CaptionOptions
 from app.cli.guarding import check_real, guarded
 from app.cli.knowing import known_in
 from app.cli.wiring import choose_engine, make_describer
+from app.jobs.patience import UNANSWERED, be_patient
 from app.jobs.runner import Report, Stopped
 from app.settings import Settings
 from app.uploads.spool import Spool
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from scenes.collection import Collection
 
 _OPTIONS = CaptionOptions()
+_UNREACHABLE = "engine_unreachable"
 Index = Callable[[str, bool], Awaitable[object]]
 """Makes a collection searchable; True: with a new release in any case."""
 
@@ -74,7 +76,7 @@ class Performer:
     index: Index
 
     async def __call__(self, job: "JobRow", report: Report) -> None:
-        """Raises `Stopped`, and `WordsightError` where the job can't be done."""
+        """Raises `Stopped`, `Unanswered`, and `WordsightError` where the job can't be done."""
         from scenes.catalog import collections
 
         async with self.catalog.reading() as session:
@@ -128,16 +130,26 @@ class Performer:
         from captioner.publish import publish
 
         items = await self._items(job)
-        describer = await self.describers.of(row.settings)
+        describer = await self._describer(job, row)
         folder = captioning.batch_folder(self._folder(job.id), captioning.whole_recipe(describer, _OPTIONS))
         known = known_in(self.catalog, row.id, folder.recipe.fingerprint())
         tally = await asyncio.to_thread(_run, items, describer, folder, known, report)
         if tally.stopped and not await self._is_cancelled(job):
             raise Stopped
+        if UNANSWERED & tally.reasons.keys() and not tally.stopped:
+            be_patient(job)
         await publish(self.catalog, row.id, folder)
         await self.index(row.settings.name, False)
         if tally.stopped:
             raise Stopped
+
+    async def _describer(self, job: "JobRow", row: "CollectionRow") -> "Describer":
+        try:
+            return await self.describers.of(row.settings)
+        except EnvironmentMissing as error:
+            if error.code == _UNREACHABLE:
+                be_patient(job)
+            raise
 
     async def _items(self, job: "JobRow") -> "Iterable[Item]":
         from captioner.sources import check, items

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LINK_LIVES = timedelta(hours=1)
 _LOOK_EVERY_S = 0.2
+_HUNG_AFTER_S = 10
+"""A process that gives no sign of life for so long is replaced; one that died is replaced at once."""
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")]
@@ -66,6 +68,7 @@ def serve(
     with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
+        os.environ["WORDSIGHT_SCHEMA_IS_NEW"] = "true"
         token = asyncio.run(_login_token(config, url))
         output.say(f"wordsight starts on {scheme}://{host}:{port}")
         os.environ["WORDSIGHT_SERVER_PROCESSES"] = str(workers)
@@ -85,6 +88,7 @@ def serve(
             proxy_headers=trust_proxy is not None,
             forwarded_allow_ips=trust_proxy,
             timeout_graceful_shutdown=10,
+            timeout_worker_healthcheck=_HUNG_AFTER_S,
         )
     return 0
 

@@ -32,7 +32,8 @@ JobKind = Literal["ingest", "publish", "index"]
 class AsyncWordsight:
     """A server at an address, with a key. Every method raises `Refusal` and `Unreachable`.
 
-    Answers 429 and 503, and lost connections, are tried again; writes carry an Idempotency-Key, so no try does twice.
+    Answers 429 and 503, what says when to come back, and lost connections are tried again; writes carry an
+    Idempotency-Key, so no try does twice.
     """
 
     def __init__(self, url: str, key: str, *, timeout_s: float = 30.0, retries: Retries = Retries()) -> None:

@@ -36,9 +36,10 @@ class Retries:
 
     def wait_s(self, attempt: int, response: httpx.Response | None) -> float | None:
         """Seconds until the next attempt; None where there is none. `attempt` counts from 1."""
-        if attempt >= self.attempts or (response is not None and response.status_code not in _AGAIN):
-            return None
         asked = response.headers.get("retry-after", "") if response is not None else ""
+        is_final = response is not None and response.status_code not in _AGAIN and not asked
+        if attempt >= self.attempts or is_final:
+            return None
         wait = float(asked) if asked.isdigit() else self.first_wait_s * 2 ** (attempt - 1)
         return min(wait, self.longest_wait_s)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from app.jobs.sources import check_source
+from app.turn import writing
 from app.uploads.spool import Sealed, Spool
 from scenes.catalog import audit, collections, jobs, queue
 from scenes.catalog.collections import CollectionRow
@@ -35,7 +36,7 @@ class Desk:
         if source is not None:
             check_source(source, self.sources)
         job_id = uuid4()
-        async with self.catalog.writing() as session:
+        async with writing(self.catalog) as session:
             row = await collections.get(session, collection)
             if kind == "ingest":
                 _check_engine(row)
@@ -54,14 +55,14 @@ class Desk:
         self, job_id: UUID, collection: CollectionRow, sealed: Sealed, uri: str | None, key_id: str
     ) -> JobRow:
         """A job for an image in the spool, whose key is kept with it. Raises `Overloaded` (`too_many_jobs`)."""
-        async with self.catalog.writing() as session:
+        async with writing(self.catalog) as session:
             await self._store(session, job_id, collection, "upload", uri, key_id)
             await jobs.add_upload(session, job_id, sealed.key, sealed.image_id)
             return await jobs.get(session, job_id)
 
     async def cancel(self, job_id: UUID, key_id: str) -> JobRow:
         """Ask a job to stop. Raises `NotFound` (`job_unknown`), `Conflict` (`job_over`)."""
-        async with self.catalog.writing() as session:
+        async with writing(self.catalog) as session:
             job = await jobs.cancel(session, job_id)
             if job.state == "cancelled" and job.queue_job is not None:
                 await queue.withdraw(session, job.queue_job)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from app.jobs.patience import Unanswered
 from scenes.catalog import jobs
 from scenes.catalog.engine import Catalog, WriteSession
 from scenes.catalog.jobs import JobRow
@@ -45,7 +46,7 @@ class Report:
 
 
 Perform = Callable[[JobRow, Report], Awaitable[None]]
-"""Does a job's work. Raises `Stopped`, and `WordsightError` where the job fails."""
+"""Does a job's work. Raises `Stopped`, `Unanswered`, and `WordsightError` where the job fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,10 @@ class Runner:
         if _goes_back(error) or (isinstance(error, Stopped) and self._stopping):
             await self._insist(lambda session: jobs.give_back(session, job))
             raise Interrupted
+        if isinstance(error, Unanswered):
+            await self._insist(lambda session: jobs.give_back(session, job))
+            self._room.say(f"job {job.id}: the engine does not answer; again in {error.again_in_s:g} s")
+            raise Interrupted(error.again_in_s)
         state, why = self._verdict(job, error)
         if await self._insist(lambda session: jobs.end(session, job, state, why)):
             self._room.tidy(job.id)

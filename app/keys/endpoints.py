@@ -13,6 +13,7 @@ from app.paths import KeyIdPath
 from app.problems import responses
 from app.security import may
 from app.state import state_of
+from app.turn import writing
 from scenes.catalog import audit, keys
 from scenes.catalog.keys import KeyRow, Scope
 from scenes.collection import CollectionName
@@ -92,7 +93,7 @@ async def list_keys(request: Request, caller: CallerDependency) -> KeyList:
 async def revoke_key(key_id: KeyIdPath, request: Request, caller: CallerDependency) -> None:
     """Revoke a key; every server refuses it within a second."""
     state = state_of(request)
-    async with state.catalog.writing() as session:
+    async with writing(state.catalog) as session:
         of = (await keys.get(session, key_id)).collection
         caller.require("admin", of)
         await keys.revoke(session, key_id)

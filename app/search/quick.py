@@ -42,6 +42,8 @@ class QuickSearch:
             await self._app(scope, receive, send)
             return
         body = await whole(receive)
+        if body is None:
+            return
         try:
             query = Query.model_validate_json(body)
         except ValidationError:

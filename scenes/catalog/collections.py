@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import BigInteger, Row, cast, func, select, text
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import update as sql_update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from scenes.catalog.engine import ReadSession, WriteSession
@@ -95,6 +96,14 @@ async def heads(session: ReadSession, collection_ids: Sequence[int]) -> dict[int
     found = select(collections.c.id, collections.c.generation, collections.c.active_release)
     rows = await session.execute(found.where(collections.c.id.in_(collection_ids)))
     return {row.id: (row.generation, row.active_release) for row in rows}
+
+
+async def gone(session: ReadSession, numbers: Sequence[int]) -> list[int]:
+    """Those of these numbers that were collections here and are no more; what another catalog numbered is not told."""
+    asked = func.unnest(cast(list(numbers), ARRAY(BigInteger))).column_valued("number")
+    newest = func.pg_sequence_last_value(func.pg_get_serial_sequence("collections", "id"))
+    is_there = select(collections.c.id).where(collections.c.id == asked).exists()
+    return list((await session.execute(select(asked).where(asked <= newest, ~is_there).order_by(asked))).scalars())
 
 
 async def all_(session: ReadSession) -> list[CollectionRow]:

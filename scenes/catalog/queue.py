@@ -20,6 +20,8 @@ from scenes.job import JobKind
 
 MOST_ATTEMPTS = 5
 """A job that loses so many workers is given up."""
+MOST_WAITS = 8
+"""An upload may go back into the queue so often to wait for its engine; the queue counts that as attempts, too."""
 LANES: dict[JobKind, str] = {"ingest": "long", "publish": "long", "index": "long", "upload": "short"}
 """Uploads have a lane of their own: none waits behind a million images."""
 _TASK = "wordsight"
@@ -28,7 +30,11 @@ Handler = Callable[[UUID], Awaitable[None]]
 
 
 class Interrupted(Exception):
-    """A worker stops before its job's end: the job goes back into the queue."""
+    """A worker stops before its job's end: the job goes back into the queue, to be taken `again_in_s` later."""
+
+    def __init__(self, again_in_s: float = 0.0) -> None:
+        super().__init__()
+        self.again_in_s = again_in_s
 
 
 async def enqueue(session: WriteSession, job_id: UUID, kind: JobKind) -> int:
@@ -84,7 +90,8 @@ class Queue:
 
     async def _is_given_up(self, job: jobs.Job) -> bool:
         """A job that ended, or that another one gave back, meanwhile is neither."""
-        lost_for_good = job.attempts + 1 >= MOST_ATTEMPTS
+        waits = MOST_WAITS if job.queue == LANES["upload"] else 0
+        lost_for_good = job.attempts + 1 >= MOST_ATTEMPTS + waits
         try:
             if lost_for_good:
                 await self._app.job_manager.finish_job(job, jobs.Status.FAILED, delete_job=True)
@@ -122,7 +129,9 @@ class _Again(retry.BaseRetryStrategy):
     """A job whose worker stops goes back; nothing else is tried again by the queue."""
 
     def get_retry_decision(self, *, exception: BaseException, job: jobs.Job) -> retry.RetryDecision | None:  # noqa: ARG002
-        return retry.RetryDecision(retry_in={"seconds": 0}) if isinstance(exception, Interrupted) else None
+        if not isinstance(exception, Interrupted):
+            return None
+        return retry.RetryDecision(retry_in={"seconds": round(exception.again_in_s)})
 
 
 @contextmanager

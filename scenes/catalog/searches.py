@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, column, delete, func, insert, select
+from sqlalchemy import Text, column, delete, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import TypeEngine
 
 from scenes.catalog.bulk import given
@@ -31,14 +32,18 @@ class StoredSearch:
 
 
 async def store(session: WriteSession, rows: Sequence[StoredSearch]) -> None:
-    """Keep searches, however many, in one statement with one parameter; those of a deleted collection are left out."""
+    """Keep searches, however many, in one statement with one parameter; those of a deleted collection are left out.
+
+    Sent again, it changes nothing: who lost the connection while it was committed can't know whether it was.
+    """
     if not rows:
         return
     sent = given([_values(row) for row in rows], *(column(name, _sent_as(name)) for name in StoredSearch.__slots__))
     kept = [func.decode(one, "hex") if one.name == "query_hash" else one for one in sent.c]
     there = select(*kept).join(collections, collections.c.id == sent.c.collection_id)
     locked = there.with_for_update(read=True, key_share=True, of=collections)
-    await session.execute(insert(searches).from_select(list(StoredSearch.__slots__), locked))
+    new = upsert(searches).from_select(list(StoredSearch.__slots__), locked)
+    await session.execute(new.on_conflict_do_nothing())
 
 
 async def get(session: ReadSession, search_id: UUID) -> StoredSearch:

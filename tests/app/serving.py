@@ -19,6 +19,7 @@ import httpx
 class Served:
     url: str
     login: str
+    pid: int
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def served(environment: dict[str, str], *more: str, certificate: Path | None = N
     url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     try:
         wait_until_ready(process, url, said, certificate)
-        yield Served(url, re.findall(r"http\S+/login\?token=\S+", "".join(said))[0])
+        yield Served(url, re.findall(r"http\S+/login\?token=\S+", "".join(said))[0], process.pid)
     finally:
         process.terminate()
         process.wait(timeout=30)

@@ -31,19 +31,45 @@ async def settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-async def whole_surface(client: Any, tag: str) -> set[str]:
-    """Calls everything; returns the names of what was called."""
-    called = set[str]()
+Call = Callable[..., Any]
+Surface = set[tuple[str, str]]
+"""Methods with the names of what they can be given; without parameters a method stands with an empty name."""
 
-    async def call(name: str, *given: Any, **named: Any) -> Any:
-        called.add(name)
-        result = getattr(client, name)(*given, **named)
-        return await (collected(result) if name in STREAMS else settled(result))
 
+class Caller:
+    """Calls a client's methods, and remembers which, and with what."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self.called = client, Surface()
+
+    async def __call__(self, called: str, /, *given: Any, **named: Any) -> Any:
+        method = getattr(self._client, called)
+        bound = inspect.signature(method).bind(*given, **named)
+        self.called |= {(called, one) for one in bound.arguments} or {(called, "")}
+        result = method(*given, **named)
+        return await (collected(result) if called in STREAMS else settled(result))
+
+
+async def whole_surface(client: Any, tag: str) -> Surface:
+    """Calls everything with everything that it takes; returns what was called with what."""
+    call = Caller(client)
     made = await call("create_collection", tag, search_log="full")
     assert made.settings["search_log"] == "full"
     assert (await call("change_collection", tag, search_log="results")).settings["search_log"] == "results"
     assert tag in [one.settings["name"] for one in await call("collections")]
+    await images_surface(call, tag)
+    await search_surface(call, tag)
+    await jobs_surface(call, tag)
+    await keys_surface(call, tag)
+    await call("delete_image", tag, CAT)
+    with pytest.raises(Refusal) as told:
+        await call("image", tag, CAT)
+    assert (told.value.status, told.value.code) == (404, "image_unknown")
+    await call("delete_collection", tag)
+    return call.called
+
+
+async def images_surface(call: Call, tag: str) -> None:
     lines = [{"id": str(i), "text": f"picture {i}"} for i in range(1_500)]
     results = await call("bulk", tag, [*lines, {"id": "bad"}])
     assert [(one.stored, one.rejected) for one in results] == [(1_000, 0), (500, 1)]
@@ -54,10 +80,20 @@ async def whole_surface(client: Any, tag: str) -> set[str]:
     assert (await call("image", tag, CAT)).description["summary"] == "Two cats."
     assert len(await call("history", tag, CAT)) == 2
     assert (await call("undo", tag, CAT, description_id=edited.description_id)).description["summary"] == "A cat."
-    assert (await call("patch_metadata", tag, CAT, {"year": None})).metadata == {}
+    assert (await call("patch_metadata", tag, CAT, {"year": None, "place": "home"})).metadata == {"place": "home"}
+
+
+async def search_surface(call: Call, tag: str) -> None:
     answer = await call("search", tag, "a cat", k=3)
     rest = await call("search_all", tag, "a cat", page_size=2)
     assert [one.image_id for one in rest][: len(answer.results)] == [one.image_id for one in answer.results]
+    home = {"metadata.place": "home"}
+    filtered = await call("search", tag, "a cat", k=1, filter=home)
+    assert {one.image_id for one in filtered.results} <= {CAT}
+    assert {one.image_id for one in await call("search_all", tag, "a cat", filter=home)} <= {CAT}
+    with pytest.raises(Refusal) as told:
+        await call("search", tag, "a cat", cursor="no")
+    assert told.value.code == "cursor_invalid"
     assert (await call("stored_search", tag, answer.search_id)).k == 3
     await call("give_feedback", tag, answer.search_id, CAT, "relevant")
     (cat,) = (await call("search", tag, "a cat", k=3, fields=["summary"])).results
@@ -67,20 +103,16 @@ async def whole_surface(client: Any, tag: str) -> set[str]:
     batch = await call("search_batch", tag, [{"query": "a"}, {"query": "b", "cursor": "no"}])
     assert [one.code is None for one in batch] == [True, False]
     assert (await call("explain", tag, "a cat", CAT)).image_id == CAT
-    await jobs_surface(call, tag)
-    key = await call("create_key", tag, "search", expires_in_days=2)
+
+
+async def keys_surface(call: Call, tag: str) -> None:
+    key = await call("create_key", tag, "search", name="a reader", expires_in_days=2)
     assert (await call("rotate_key", key.key_id)).key != key.key
-    assert key.key_id in [one.key_id for one in await call("keys")]
+    assert {key.key_id: "a reader"}.items() <= {one.key_id: one.name for one in await call("keys")}.items()
     await call("revoke_key", key.key_id)
-    await call("delete_image", tag, CAT)
-    with pytest.raises(Refusal) as told:
-        await call("image", tag, CAT)
-    assert (told.value.status, told.value.code) == (404, "image_unknown")
-    await call("delete_collection", tag)
-    return called
 
 
-async def jobs_surface(call: Callable[..., Any], tag: str) -> None:
+async def jobs_surface(call: Call, tag: str) -> None:
     started = await call("start_job", "index", tag)
     assert (await call("job", started.job_id)).state == "queued"
     assert [one.job_id for one in await call("jobs", tag, page_size=1)] == [started.job_id]
@@ -95,10 +127,21 @@ async def jobs_surface(call: Callable[..., Any], tag: str) -> None:
     actions = [one.action for one in await call("audit", tag, page_size=2)]
     assert actions[0] == "collection.create"
     assert actions[-1] == "job.upload"
+    assert [one.job_id for one in await call("jobs", tag, state="cancelled")] == [started.job_id]
+    assert await call("audit", tag, key_id="key_nobody") == []
+    with pytest.raises(Refusal) as told:
+        await call("start_job", "ingest", tag, "/not/allowed")
+    assert told.value.code == "source_not_allowed"
 
 
-def public(kind: type) -> set[str]:
-    return {name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")} - {"close"}
+def public(kind: type) -> Surface:
+    """All that a client can do, with all that it can be given."""
+    found = Surface()
+    for name, method in inspect.getmembers(kind, inspect.isfunction):
+        if not name.startswith("_") and name != "close":
+            takes = [one for one in inspect.signature(method).parameters if one != "self"]
+            found |= {(name, one) for one in takes} or {(name, "")}
+    return found
 
 
 @pytest.mark.postgres
@@ -111,7 +154,7 @@ def test_the_whole_surface_runs_against_the_server(server: Live) -> None:
 
     asyncio.run(heartbeat(server.database_url))
 
-    async def run() -> set[str]:
+    async def run() -> Surface:
         async with AsyncWordsight(server.url, key) as client:
             return await whole_surface(client, "async")
 
@@ -142,6 +185,11 @@ def test_busy_and_lost_answers_are_tried_again_and_refusals_are_not() -> None:
         with pytest.raises(error):
             client.collections()
         assert len(seen) == tries
+
+
+def test_what_says_when_to_come_back_is_tried_again() -> None:
+    told = httpx.Response(409, headers={"Retry-After": "1"}), httpx.Response(409)
+    assert [Retries().wait_s(1, one) for one in told] == [1.0, None]
 
 
 def test_a_write_that_is_tried_again_carries_the_same_key() -> None:

@@ -18,13 +18,14 @@ from sqlalchemy import text
 from app.worker import Around, Worker
 from indexer.embedding import Tick
 from indexer.encoder import Encoder
+from indexer.sweeping import sweep
 from scenes.catalog import collections, publishing, releases
 from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.catalog.searches import StoredSearch, store
 from scenes.collection import Collection
 from scenes.description import SceneDescription
-from scenes.errors import BadInput
+from scenes.errors import BadInput, EnvironmentMissing
 from scenes.identity import external_image_id
 from tests.app.conftest import Command
 from tests.indexer.letters import BagOfLetters
@@ -108,6 +109,33 @@ async def test_expired_searches_are_purged(world: World) -> None:
         )
     await world.worker.go_round()
     assert world.worker.work.purged == 1
+
+
+async def test_releases_of_a_deleted_collection_are_swept_and_no_others(world: World, home: Path) -> None:
+    for name in ("kept", "doomed"):
+        await world.publish(name, "a cat")
+    await world.worker.go_round()
+    async with world.catalog.writing() as session:
+        kept = (await collections.get(session, "kept")).id
+        doomed = (await collections.delete(session, "doomed")).id
+    elsewhere = home / "releases" / "1000000"  # another catalog's, that this one never knew
+    for folder in (elsewhere, home / "releases" / "not-a-number"):
+        folder.mkdir()
+    await world.worker.go_round()
+    left = {path.name for path in (home / "releases").iterdir()}
+    assert left == {str(kept), elsewhere.name, "not-a-number"}
+    assert str(doomed) not in left
+    assert world.worker.work.swept == 1
+    assert await world.rows("kept") == 1
+
+
+async def test_nothing_is_swept_while_postgres_is_away(home: Path) -> None:
+    folder = home / "releases" / "1"
+    folder.mkdir(parents=True)
+    away = Catalog.connect("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(EnvironmentMissing):
+        await sweep(away, home)
+    assert folder.is_dir()
 
 
 async def test_a_change_is_heard_also_after_postgres_dropped_the_connection(

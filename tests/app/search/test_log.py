@@ -45,6 +45,18 @@ async def test_the_first_is_stored_at_once_and_all_are_at_the_end(catalog: Catal
     assert all([await is_stored(catalog, one) for one in (rows[600], *last)])
 
 
+@pytest.mark.postgres
+async def test_what_was_committed_as_the_connection_broke_is_stored_once(catalog: Catalog) -> None:
+    async with catalog.writing() as session:
+        one = search((await collections.ensure(session, Collection(name="c"))).id)
+    async with batching(catalog) as log:
+        await log.put(one)
+        assert await is_stored(catalog, one)
+        await log.put(one)
+        await log.flush()
+        assert log.waiting == 0
+
+
 @pytest.mark.http
 async def test_while_postgres_is_away_searches_wait_and_then_are_refused() -> None:
     log = BatchLog(Catalog.connect("postgresql+psycopg://nobody@127.0.0.1:1/nothing"), most=2)

@@ -1,8 +1,10 @@
 """The embedded Postgres: shared, stopped by the last one, also after a user was killed; models equal migrations."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -55,6 +57,28 @@ def test_the_last_of_several_processes_stops_the_server_even_after_a_kill(home: 
     assert alive.exists()
     leave(third)
     assert not alive.exists()
+
+
+def test_a_server_that_is_killed_comes_back_with_all_that_was_committed(home: Path) -> None:
+    with postgres(home, None) as url:
+        plain = url.replace("+psycopg", "")
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 17 AS n")
+        os.kill(int((home / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        assert asked_until_answered(plain, "SELECT n FROM kept") == 17
+    assert not (home / "postgres" / "postmaster.pid").exists()
+
+
+def asked_until_answered(url: str, question: str) -> int:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            with psycopg.connect(url) as connection:
+                row = connection.execute(question).fetchone()
+                return int(row[0]) if row else 0
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+    raise AssertionError("it did not come back")
 
 
 def test_a_data_folder_with_a_long_path_works(home: Path) -> None:
