@@ -34,17 +34,17 @@ def wage(
     key: str,
     name: str,
     kill: Callable[[], float],
-    pauses_s: Sequence[float],
+    after: Sequence[int],
     writers: int = 3,
 ) -> None:
-    """Kill one kind of part, each time after a pause, under load; then look everything up."""
+    """Kill one kind of part, each time `after` so many more acknowledged writes, under load; then look everything up."""
     with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as http:
         if not http.get(f"/v1/collections/{COLLECTION}").is_success:
             http.post("/v1/collections", json={"name": COLLECTION}).raise_for_status()
     ledger, before = Ledger(), look_up(service.database_url)
     seed = random.Random(len(campaign.kills)).randrange(10**6)
-    away = asyncio.run(_under_fire(service, key, ledger, kill, pauses_s, range(seed, seed + writers)))
-    campaign.kills[name] += len(pauses_s)
+    away = asyncio.run(_under_fire(service, key, ledger, kill, after, range(seed, seed + writers)))
+    campaign.kills[name] += len(after)
     campaign.away_s[name] = round(max([campaign.away_s.get(name, 0.0), *away]), 1)
     campaign.answers += ledger.answers
     campaign.untyped += ledger.untyped
@@ -58,7 +58,7 @@ async def _under_fire(
     key: str,
     ledger: Ledger,
     kill: Callable[[], float],
-    pauses_s: Sequence[float],
+    after: Sequence[int],
     numbers: Sequence[int],
 ) -> list[float]:
     stop, client = asyncio.Event(), Client(service.url, key, ledger)
@@ -68,10 +68,10 @@ async def _under_fire(
             group.create_task(client.write(stop, number))
         group.create_task(client.search(stop))
         try:
-            for pause in pauses_s:
-                await asyncio.sleep(pause)
+            for more in after:
+                await _until_more(ledger, more)
                 away.append(await asyncio.to_thread(kill))
-            await asyncio.sleep(1.0)
+            await _until_more(ledger, 1)
         finally:
             stop.set()
     await asyncio.sleep(2.0)  # stored searches are written beside the answers
@@ -87,3 +87,10 @@ def _compare(campaign: Campaign, ledger: Ledger, before: Found, after: Found, na
     campaign.lost += [f"{n} of {write}" for write, n in (ledger.writes - done).items()]
     campaign.doubled += [f"{n} of {write}" for write, n in (done - ledger.writes).items()]
     campaign.searches_lost[name] += len(set(ledger.searches) - after.searches)
+
+
+async def _until_more(ledger: Ledger, more: int) -> None:
+    """Until so many more writes, and a search, are acknowledged."""
+    writes, searches = ledger.writes.total() + more, len(ledger.searches)
+    while ledger.writes.total() < writes or len(ledger.searches) <= searches:  # noqa: ASYNC110 - told by other tasks
+        await asyncio.sleep(0.01)

@@ -23,11 +23,11 @@ def test_killed_parts_come_back_and_lose_nothing(home: Path) -> None:
         command = Command(home, "")
         key = command.json("key", "create", "--collection", "*", "--scope", "admin")["key"]
         service = Service(server.url, home, server.pid, 2)
-        wage(campaign, service, key, "postgres", service.kill_postgres, (1.0, 1.0))
-        wage(campaign, service, key, "process", lambda: service.kill_process(chance), (1.0,))
+        wage(campaign, service, key, "postgres", service.kill_postgres, (10, 5))
+        wage(campaign, service, key, "process", lambda: service.kill_process(chance), (10,))
     print(campaign)
     assert (campaign.lost, campaign.doubled, campaign.untyped) == ([], [], [])
     assert campaign.searches_lost["postgres"] == 0
     assert campaign.kills == {"postgres": 2, "process": 1}
-    assert campaign.acknowledged > 20
-    assert campaign.searches > 10
+    assert campaign.acknowledged > 25
+    assert campaign.searches > 4
