@@ -37,12 +37,12 @@ def wage(
     after: Sequence[int],
     writers: int = 3,
 ) -> None:
-    """Kill one kind of part, each time `after` so many more acknowledged writes, under load; then look everything up."""
+    """Kill one kind of part under load, each time `after` so many more acknowledged writes; look everything up."""
     with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as http:
         if not http.get(f"/v1/collections/{COLLECTION}").is_success:
             http.post("/v1/collections", json={"name": COLLECTION}).raise_for_status()
     ledger, before = Ledger(), look_up(service.database_url)
-    seed = random.Random(len(campaign.kills)).randrange(10**6)
+    seed = random.Random(campaign.kills.total()).randrange(10**6)
     away = asyncio.run(_under_fire(service, key, ledger, kill, after, range(seed, seed + writers)))
     campaign.kills[name] += len(after)
     campaign.away_s[name] = round(max([campaign.away_s.get(name, 0.0), *away]), 1)
