@@ -11,7 +11,6 @@ import typer
 
 from app.cli import output
 from app.cli.options import Json
-from indexer.encoder_delta import apply_delta
 from scenes.errors import EnvironmentMissing, WordsightError
 from scenes.models import CalibratedModel, PackagedModel, find_model, models_folder, packaged_models, verify_model
 from scenes.relevance import MANIFEST
@@ -43,6 +42,8 @@ def _ensure(name: str, model: PackagedModel | CalibratedModel, folder: Path) -> 
     with tempfile.TemporaryDirectory(prefix="wordsight-models-") as scratch:
         fresh = Path(scratch) / "fresh"
         if isinstance(model, CalibratedModel):
+            from indexer.encoder_delta import apply_delta
+
             output.say(f"making {name} from {model.base}")
             apply_delta(find_model(model.base), model.delta_file, fresh)
             shutil.copyfile(model.manifest_file, fresh / MANIFEST)

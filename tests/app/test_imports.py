@@ -10,3 +10,10 @@ def test_importing_the_server_leaves_heavy_things_out() -> None:
     code = f"import sys, app.asgi; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_command_loads_numpy_before_it_is_called() -> None:
+    """`serve` tells its matrix products to keep to one thread each, which NumPy reads when it loads."""
+    code = "import sys; from app.cli import build; build(); print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "False"
