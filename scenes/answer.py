@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from scenes.description import SceneDescription, storable
 from scenes.identity import ImageId
@@ -20,7 +20,7 @@ QueryText = Annotated[
 ]
 
 
-_FieldName = Annotated[str, StringConstraints(max_length=100), WithJsonSchema({"type": "string", "enum": list(FIELDS)})]
+_FieldName = Annotated[str, StringConstraints(max_length=100), Field(description=f"One of {', '.join(FIELDS)}.")]
 FieldNames = Annotated[tuple[_FieldName, ...], Field(min_length=1, max_length=len(FIELDS))]
 """Fields of descriptions; `scenes.parts.fields_of` refuses all others, telling which there are."""
 _EXAMPLES: list[JsonValue] = [
