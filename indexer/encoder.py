@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ Vectors = NDArray[np.float32]
 
 Words = NDArray[np.float32]
 """float32 (t, word_dim), unit rows: one text's words, each in its context; punctuation is left out."""
+
+
+Spans = NDArray[np.int32]
+"""int32 (t, 2): where each word of a text begins and ends in it, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +45,13 @@ class Encoder(Protocol):
 
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
         """Embed descriptions' passages, with the document prompt where the model has one."""
+        ...
+
+
+@runtime_checkable
+class LocatesWords(Protocol):
+    """An encoder that knows where the words are whose vectors it gives."""
+
+    def locate_words(self, texts: Sequence[str]) -> list[Spans]:
+        """For each text where the words are that `encode_documents` gives for it; outside of it those of a prompt."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from indexer.encoder import Encoded, Vectors, Words
+from indexer.encoder import Encoded, Spans, Vectors, Words
 from indexer.onnx_session import OnnxSession
 from indexer.tokenising import Tokenised, Tokeniser
 from indexer.words import WordHead, read_head
@@ -73,6 +73,9 @@ class OnnxEncoder:
 
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
         return self._encode(texts, self._recipe.document_prompt)
+
+    def locate_words(self, texts: Sequence[str]) -> list[Spans]:
+        return self._tokeniser.locate(texts, self._recipe.document_prompt)
 
     def _encode(self, texts: Sequence[str], prompt: str) -> Encoded:
         tokenised = self._tokeniser.tokenise([prompt + text for text in texts])

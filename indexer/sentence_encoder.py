@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoder import Encoded, Vectors, Words
+from indexer.encoder import Encoded, Spans, Vectors, Words
 from indexer.encoder_files import EncoderFiles, find_encoder
+from indexer.tokenising import Tokeniser
 from indexer.words import HEAD, WordHead, kept_tokens, read_head
 from scenes.artifact import file_sha256
 from scenes.errors import EnvironmentMissing
@@ -30,6 +31,7 @@ class SentenceEncoder:
         self._model = model
         self._head = head
         self._recipe = recipe
+        self._tokeniser: Tokeniser | None = None
 
     @classmethod
     def load(cls, name: str | None = None, *, wording: str = DEFAULT_WORDING) -> "SentenceEncoder":
@@ -56,6 +58,15 @@ class SentenceEncoder:
 
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
         return self._encode(texts, self._recipe.document_prompt)
+
+    def locate_words(self, texts: Sequence[str]) -> list[Spans]:
+        """Nothing where the model's tokenizer can't tell."""
+        tokenizer: Any = self._model.tokenizer
+        if not getattr(tokenizer, "is_fast", False):
+            return [np.empty((0, 2), np.int32)] * len(texts)
+        if self._tokeniser is None:
+            self._tokeniser = Tokeniser.copied(tokenizer.backend_tokenizer.to_str(), self._recipe.max_tokens)
+        return self._tokeniser.locate(texts, self._recipe.document_prompt)
 
     def _encode(self, texts: Sequence[str], prompt: str) -> Encoded:
         if not texts:

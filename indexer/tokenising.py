@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.encoder import Spans
 from indexer.words import kept_tokens
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ class Tokeniser:
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_tokens)
         self._tokenizer = tokenizer
+        self._kept: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def copied(cls, serialised: str, max_tokens: int) -> "Tokeniser":
+        """Of another one's settings as JSON; that one stays as it is."""
+        from tokenizers import Tokenizer
+
+        return cls(Tokenizer.from_str(serialised), max_tokens)
 
     @classmethod
     def load(cls, file: Path, max_tokens: int) -> "Tokeniser":
@@ -56,11 +65,24 @@ class Tokeniser:
 
     def kept(self) -> NDArray[np.bool_]:
         """Which token numbers are words, bool (vocabulary,)."""
-        special = [number for number, token in self._tokenizer.get_added_tokens_decoder().items() if token.special]
-        return kept_tokens(self._tokenizer.get_vocab().items(), special, self._tokenizer.get_vocab_size())
+        if self._kept is None:
+            special = [number for number, token in self._tokenizer.get_added_tokens_decoder().items() if token.special]
+            vocabulary, size = self._tokenizer.get_vocab().items(), self._tokenizer.get_vocab_size()
+            self._kept = kept_tokens(vocabulary, special, size)
+        return self._kept
 
     def tokenise(self, texts: Sequence[str]) -> Tokenised:
         """Each text is read once. Safe from several threads."""
         encodings: list[Encoding] = self._tokenizer.encode_batch([text.strip() for text in texts])
         truncated = np.array([bool(one.overflowing) for one in encodings], dtype=np.bool_)
         return Tokenised([one.ids for one in encodings], truncated)
+
+    def locate(self, texts: Sequence[str], prompt: str) -> list[Spans]:
+        """For each text, read behind the prompt, where its words lie in it. Safe from several threads."""
+        kept, whole = self.kept(), [prompt + text for text in texts]
+        encodings: list[Encoding] = self._tokenizer.encode_batch([text.strip() for text in whole])
+        skipped = [len(text) - len(text.lstrip()) - len(prompt) for text in whole]
+        return [
+            (np.array(one.offsets, np.int32).reshape(-1, 2) + begin)[kept[np.array(one.ids, np.int64)]]
+            for one, begin in zip(encodings, skipped, strict=True)
+        ]

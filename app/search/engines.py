@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from app.machine import cores
-from indexer.encoder import Encoder
+from indexer.encoder import Encoder, LocatesWords
 from indexer.encoder_files import find_encoder
 from indexer.loading import Accelerate
 from indexer.loading import itself as no_replica
@@ -19,6 +19,7 @@ from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.errors import Overloaded, WordsightError
 from scenes.relevance import Relevance, read_relevance
+from scenes.wording import DEFAULT_WORDING
 
 MOST = 4
 _AGAIN_S = 30.0
@@ -48,13 +49,15 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What turns a query into the rows of a collection; `documents` embeds texts that are no queries."""
+    """What turns a query into the rows of a collection; `documents` embeds texts that are no queries, `locator`
+    knows where their words are, None where it can't be told."""
 
     encoder: QueryEncoder
     documents: Encoder
     fingerprint: str
     searcher: Searcher
     relevance: Relevance | None = None
+    locator: LocatesWords | None = None
 
 
 class Engines:
@@ -162,7 +165,13 @@ class Engines:
             await self._followers.enter_async_context(searcher.following())
         relevance = await asyncio.to_thread(_relevance, name, encoder)
         remembering = RememberingEncoder(batcher, hit=self.watcher.cache_hit)
-        return Engine(remembering, encoder, encoder.recipe.fingerprint(), searcher, relevance)
+        return Engine(remembering, encoder, encoder.recipe.fingerprint(), searcher, relevance, _locator(encoder))
+
+
+def _locator(encoder: Encoder) -> LocatesWords | None:
+    """Phrases are found in the default wording only."""
+    knows = isinstance(encoder, LocatesWords) and encoder.recipe.wording == DEFAULT_WORDING
+    return cast(LocatesWords, encoder) if knows else None
 
 
 def _relevance(name: str | None, encoder: Encoder) -> Relevance | None:

@@ -1,11 +1,20 @@
-"""Evidence: which phrases of a description share words with the query. Shares are left open until they are measured."""
+"""Evidence: which phrases of a description speak for a query and, for an explanation, how much of the score is theirs.
+
+The ranker lets each word of a query look for its best match among the words of a description. A phrase's share is the
+part of that score which its words won; shares of one image add up to 1 at most.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoder import Spans
 from scenes.answer import Evidence
 from scenes.description import SceneDescription
+from scenes.parts import part, said
 from scenes.wording import object_phrase, people_phrase, relation_phrase
 
 _WORD = re.compile(r"[^\W_]+")
@@ -15,41 +24,84 @@ a an and are as at by for from in into is it its of on or over s that the there 
 """
 _STOP = frozenset(_STOP_WORDS.split())
 _MOST = 5
+_TELLING = 0.2
+"""A phrase that won so much is told even where it shares no word with the query."""
+Owners = NDArray[np.int16]
+"""int16 (t,): for each word of a description the place of its phrase, −1 for a word between phrases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A phrase of a description, ready to be evidence: its content words, and itself as JSON."""
+    """A phrase of a description, ready to be evidence: its content words, where it stands in the text that is embedded,
+    and its JSON object without share, nor its closing brace."""
 
     words: frozenset[str]
+    begin: int
+    end: int
     evidence: Evidence
-    written: bytes
+    unchanging: bytes
 
 
-def evidence(description: SceneDescription, query: str, fields: tuple[str, ...] | None = None) -> tuple[Evidence, ...]:
-    """The phrases that share the most content words with the query, at most five; of these fields only, if any."""
-    return tuple(phrase.evidence for phrase in chosen(prepared(description, fields), content_words(query)))
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A phrase that is evidence, and its share."""
+
+    phrase: Phrase
+    share: float | None
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.phrase.evidence.model_copy(update={"share": self.share})
+
+    def written(self) -> bytes:
+        """`evidence` as JSON."""
+        share = "null" if self.share is None else repr(self.share)
+        return b"".join((self.phrase.unchanging, b',"share":', share.encode(), b"}"))
 
 
 def prepared(description: SceneDescription, fields: tuple[str, ...] | None = None) -> tuple[Phrase, ...]:
-    """Every phrase of a description, or of these fields of it, that has content words.
+    """Every phrase of a description, or of these fields of it, that has content words, in the order of the text.
 
     What is absent from an image is evidence only where it is asked for by name.
     """
-    told = [
-        Evidence(field=field, phrase=phrase)
-        for field, phrase in phrases(description)
-        if _is_asked_for(field.split("/", 2)[1], fields)
+    told = description if fields is None else part(description, fields)
+    text, at, found = said(told), 0, []
+    for field, phrase in phrases(told):
+        begin = text.index(phrase, at)
+        at = begin + len(phrase)
+        words = content_words(phrase)
+        if words and (fields is not None or not field.startswith("/absent")):
+            found.append(_phrase(words, begin, Evidence(field=field, phrase=phrase)))
+    return tuple(found)
+
+
+def owners(phrases: Sequence[Phrase], spans: Spans) -> Owners:
+    """Which phrase each word belongs to; `spans` int32 (t, 2) are where words stand in the same text."""
+    if not phrases:
+        return np.full(len(spans), -1, np.int16)
+    begins = np.array([phrase.begin for phrase in phrases])
+    ends = np.array([phrase.end for phrase in phrases])
+    place = np.searchsorted(begins, spans[:, 0], side="right") - 1
+    inside = (place >= 0) & (spans[:, 0] < ends[place])
+    return np.where(inside, place, -1).astype(np.int16)
+
+
+def chosen(
+    phrases: Sequence[Phrase], wanted: frozenset[str], shares: Sequence[float] | None = None
+) -> tuple[Told, ...]:
+    """The phrases that won the largest shares, at most five: those that share content words with those wanted, and
+    those that won a fifth or more. Without shares, those that have the most words in common."""
+    if shares is None:
+        common = [(len(wanted & phrase.words), phrase) for phrase in phrases if not wanted.isdisjoint(phrase.words)]
+        common.sort(key=lambda one: -one[0])
+        return tuple(Told(phrase, None) for _, phrase in common[:_MOST])
+    won = [
+        (share, phrase)
+        for share, phrase in zip(shares, phrases, strict=True)
+        if share >= _TELLING or not wanted.isdisjoint(phrase.words)
     ]
-    every = [Phrase(content_words(one.phrase), one, one.model_dump_json().encode()) for one in told]
-    return tuple(phrase for phrase in every if phrase.words)
-
-
-def chosen(phrases: Sequence[Phrase], wanted: frozenset[str]) -> tuple[Phrase, ...]:
-    """The phrases that share the most content words with those wanted, at most five."""
-    shared = [(len(wanted & phrase.words), phrase) for phrase in phrases if not wanted.isdisjoint(phrase.words)]
-    shared.sort(key=lambda one: -one[0])
-    return tuple(phrase for _, phrase in shared[:_MOST])
+    won.sort(key=lambda one: -one[0])
+    return tuple(Told(phrase, share) for share, phrase in won[:_MOST])
 
 
 def content_words(text: str) -> frozenset[str]:
@@ -59,23 +111,23 @@ def content_words(text: str) -> frozenset[str]:
 
 
 def phrases(description: SceneDescription) -> Iterator[tuple[str, str]]:
-    """Every phrase of a description with its JSON Pointer."""
+    """Every phrase of a description with its JSON Pointer, in the order of its wording."""
     if description.summary:
         yield "/summary", description.summary
     yield from (("/detail", sentence) for sentence in _SENTENCE.split(description.detail) if sentence)
     yield from ((f"/objects/{i}", object_phrase(thing)) for i, thing in enumerate(description.objects))
     yield from ((f"/relations/{i}", relation_phrase(one)) for i, one in enumerate(description.relations))
+    yield from ((f"/actions/{i}", phrase) for i, phrase in enumerate(description.actions))
     yield from ((f"/people/{i}", people_phrase(group)) for i, group in enumerate(description.people))
-    for field in ("actions", "visible_text", "absent"):
-        yield from ((f"/{field}/{i}", phrase) for i, phrase in enumerate(getattr(description, field)))
-    for field, phrase in description.setting:
-        if phrase:
-            yield f"/setting/{field}", phrase
-    yield from ((f"/{field}", told) for field in ("style", "medium") if (told := getattr(description, field)))
+    yield from ((f"/setting/{field}", phrase) for field, phrase in description.setting if phrase)
+    yield from ((f"/visible_text/{i}", phrase) for i, phrase in enumerate(description.visible_text))
+    yield from ((f"/{field}", phrase) for field in ("style", "medium") if (phrase := getattr(description, field)))
+    yield from ((f"/absent/{i}", phrase) for i, phrase in enumerate(description.absent))
 
 
-def _is_asked_for(field: str, fields: tuple[str, ...] | None) -> bool:
-    return field != "absent" if fields is None else field in fields
+def _phrase(words: frozenset[str], begin: int, evidence: Evidence) -> Phrase:
+    unchanging = evidence.model_dump_json(exclude={"share"})[:-1].encode()
+    return Phrase(words, begin, begin + len(evidence.phrase), evidence, unchanging)
 
 
 def _stem(word: str) -> str:

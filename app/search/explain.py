@@ -1,14 +1,16 @@
 """Why is an image where it is in an answer, or why is it not there at all?"""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
-from app.search.evidence import evidence
 from app.search.outcome import Place
 from app.search.parts import Asked
+from app.search.shown import Shown
 from app.state import State
-from indexer.microbatch import EncodedQuery, itself
+from indexer.late_interaction import Packed
+from indexer.microbatch import itself
 from indexer.snapshot import Found
 from scenes.answer import MAX_K, Evidence
 from scenes.catalog import images
@@ -20,7 +22,7 @@ _FIRST = 10
 class Explanation(BaseModel):
     """`rank` counts from 1, null where the image is not among the first 1,000, or no candidate of a search of fields.
 
-    Evidence is told in any case; of fields, a score too, unless the image says nothing there.
+    Evidence is told in any case, with its shares; of fields, a score too, unless the image says nothing there.
     """
 
     image_id: str
@@ -44,7 +46,14 @@ async def explain(
         view = await images.get(session, collection.id, image_id)
     engine = await state.service.engines.answering(collection)
     at = Place(collection, engine, await engine.searcher.snapshot(collection))
-    found, own = await (_by_everything(at, query) if fields is None else _by_parts(state, at, query, fields, view.row))
+    encoded = await at.engine.encoder.encode_then(query, itself, remember=at.remembers)
+    if fields is None:
+        found, own = await asyncio.to_thread(at.snapshot.search, encoded.vector, MAX_K), None
+        words: Mapping[int, Packed] = await state.service.words.by_rows(collection, engine.encoder.recipe, [view.row])
+    else:
+        asked = Asked(collection.id, engine, fields, query, encoded)
+        found, words, own = await _by_parts(state, asked, at, view.row)
+    told = await state.service.telling.evidence(engine, query, encoded.words, fields, Shown.of(view), words)
     rows, scores = found.rows.tolist(), found.scores.tolist()
     place = rows.index(view.row) if view.row in rows else None
     score = own if place is None else scores[place]
@@ -53,25 +62,16 @@ async def explain(
         rank=None if place is None else place + 1,
         score=score,
         better_than_last=None if score is None or not scores else score - scores[:_FIRST][-1],
-        evidence=evidence(view.description, query, fields),
+        evidence=tuple(one.evidence for one in told),
     )
 
 
-async def _by_everything(at: Place, query: str) -> tuple[Found, float | None]:
-    def look(encoded: EncodedQuery) -> Found:
-        return at.snapshot.search(encoded.vector, MAX_K)
-
-    return await at.engine.encoder.encode_then(query, look, remember=at.remembers), None
-
-
 async def _by_parts(
-    state: State, at: Place, query: str, fields: tuple[str, ...], row: int
-) -> tuple[Found, float | None]:
-    """What a search of the fields finds, and the image's score where it is no candidate there."""
-    encoded = await at.engine.encoder.encode_then(query, itself, remember=at.remembers)
-    asked = Asked(at.collection.id, at.engine, fields, query, encoded)
-    found = (await state.service.parts.search(asked, at.snapshot)).found
-    if row in found.rows:
-        return found, None
+    state: State, asked: Asked, at: Place, row: int
+) -> tuple[Found, Mapping[int, Packed], float | None]:
+    """What a search of the fields finds, the image's words, and its score where it is no candidate there."""
+    found = await state.service.parts.search(asked, at.snapshot)
+    if row in found.words:
+        return found.found, found.words, None
     alone = await state.service.parts.alone(asked, row)
-    return found, float(alone.scores[0]) if len(alone.rows) else None
+    return found.found, alone.words, float(alone.found.scores[0]) if len(alone.found.rows) else None

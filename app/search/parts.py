@@ -7,7 +7,7 @@ candidates, which the nearest whole descriptions and the words said in the field
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -16,6 +16,7 @@ from app.search.engines import Engine
 from app.search.evidence import content_words
 from app.search.known_parts import KnownParts, Parts, within
 from indexer.filtered import search_filtered
+from indexer.late_interaction import Packed
 from indexer.microbatch import EncodedQuery
 from indexer.ranking import Ranking
 from indexer.scoring import exact_scores, ranked
@@ -57,10 +58,11 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class PartsFound:
     """`found` are the images that say something in the fields, best first; `exists` how many there are, None where
-    not all were looked at."""
+    not all were looked at; `words` are what the fields say, by row."""
 
     found: Found
-    exists: int | None
+    words: Mapping[int, Packed]
+    exists: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,11 @@ class PartSearch:
         if listed is not None:
             every = await self._read(asked, listed)
             if len(every.within(self._bounds.work).parts) == len(every.parts):
-                return PartsFound(await self._ranked(asked, every), len(every.parts))
+                return replace(await self._ranked(asked, every), exists=len(every.parts))
         candidates = await self._read(asked, await self._candidates(asked, snapshot))
-        return PartsFound(await self._ranked(asked, candidates.within(self._bounds.near_work)), None)
+        return await self._ranked(asked, candidates.within(self._bounds.near_work))
 
-    async def alone(self, asked: Asked, row: int) -> Found:
+    async def alone(self, asked: Asked, row: int) -> PartsFound:
         """One image with its score; nothing where it says nothing in the fields."""
         return await self._ranked(asked, await self._read(asked, [row]))
 
@@ -139,17 +141,18 @@ class PartSearch:
         read = await self._known.read(asked.engine.documents, asked.fields, list(described))
         return _Read(described, {one: what for one, what in read.items() if what.text})
 
-    async def _ranked(self, asked: Asked, read: _Read) -> Found:
+    async def _ranked(self, asked: Asked, read: _Read) -> PartsFound:
         embedded = await self._known.embedded(asked.engine.documents, asked.fields, read.parts)
         return await asyncio.to_thread(self._rank, asked.encoded, read.rows, embedded)
 
-    def _rank(self, query: EncodedQuery, rows: Mapping[int, int], embedded: Parts) -> Found:
+    def _rank(self, query: EncodedQuery, rows: Mapping[int, int], embedded: Parts) -> PartsFound:
         there = {rows[one]: read.embedding for one, read in embedded.items() if read.embedding is not None}
         if not there:
-            return Found(np.empty(0, np.int64), np.empty(0, np.float32))
+            return PartsFound(Found(np.empty(0, np.int64), np.empty(0, np.float32)), {})
         vectors = np.stack([one.vectors for one in there.values()])
         flat = exact_scores(vectors.reshape(-1, vectors.shape[2]), query.vector)
         best = np.max(flat.reshape(len(there), -1), axis=1)
         order = ranked(np.array(list(there), np.int64), best)
         found = Found(np.array(list(there), np.int64)[order], best[order])
-        return self._ranking.ranked(found, query.words, {row: one.words for row, one in there.items()})
+        words = {row: one.words for row, one in there.items()}
+        return PartsFound(self._ranking.ranked(found, query.words, words), words)

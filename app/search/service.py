@@ -21,6 +21,7 @@ from app.search.parts import Asked, PartSearch
 from app.search.recall import RecallWatch
 from app.search.reply import Reply
 from app.search.shown import Hit
+from app.search.telling import Telling
 from app.search.words import KnownWords
 from app.security import Secret
 from app.stages import staged
@@ -67,6 +68,7 @@ class SearchService:
     images: KnownImages
     words: KnownWords
     parts: PartSearch
+    telling: Telling
     log: SearchLog
     secret: Secret
     catalog: Catalog
@@ -214,5 +216,6 @@ def make_service(
 ) -> SearchService:
     """A service over encoders by name; without a log it stores each search before it answers."""
     engines = Engines(catalog, home, load, watcher, accelerate)
-    known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog), PartSearch(catalog, Ranking())
-    return SearchService(engines, *known, log or DirectLog(catalog), secret, catalog, recall=recall)
+    known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog)
+    parts, telling = PartSearch(catalog, Ranking()), Telling(catalog)
+    return SearchService(engines, *known, parts, telling, log or DirectLog(catalog), secret, catalog, recall=recall)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.search.evidence import Phrase, prepared
+from app.search.evidence import Phrase, Told, prepared
 from scenes.answer import Match
 from scenes.catalog.images import ImageView
 
@@ -36,18 +36,18 @@ class Hit:
     shown: Shown
     score: float
     chance: float | None
-    evidence: tuple[Phrase, ...]
+    evidence: tuple[Told, ...]
 
     def match(self) -> Match:
         """As the command line and the pages take it."""
-        evidence = tuple(phrase.evidence for phrase in self.evidence)
+        evidence = tuple(told.evidence for told in self.evidence)
         return _match(self.shown.view, score=self.score, probability=self.chance, evidence=evidence)
 
     def written(self) -> bytes:
         """`match()` as JSON, with its keys in another order."""
         chance = "null" if self.chance is None else repr(self.chance)
         head = f',"score":{self.score!r},"probability":{chance},"evidence":['
-        phrases = b",".join(phrase.written for phrase in self.evidence)
+        phrases = b",".join([told.written() for told in self.evidence])
         return b"".join((self.shown.unchanging, head.encode(), phrases, b"]}"))
 
 

@@ -97,6 +97,14 @@ async def vectors(session: ReadSession, encoder: EncoderRecipe, ids: Sequence[in
     return {row.description_id: _embedding(row, encoder) for row in await session.execute(found)}
 
 
+async def embedded(session: ReadSession, encoder: str, ids: Sequence[int]) -> set[int]:
+    """Which of these descriptions have vectors under an encoder recipe."""
+    found = select(embeddings.c.description_id).where(
+        is_one_of(embeddings.c.description_id, ids), embeddings.c.encoder == encoder
+    )
+    return set((await session.execute(found)).scalars())
+
+
 def _embedding(row: Any, encoder: EncoderRecipe) -> Embedding:
     whole = np.frombuffer(row.vectors, LITTLE_ENDIAN_FLOAT32).astype(np.float32)
     words = np.frombuffer(row.words, np.int8).reshape(-1, max(1, encoder.word_dimensions))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.encoder import LocatesWords
 from indexer.encoder_files import find_encoder
 from indexer.onnx_encoder import MODEL, batches, normalised
 from indexer.onnx_export import AGREEMENT, agreement
@@ -31,12 +32,18 @@ def test_a_calibrated_folder_is_exported_once_and_agrees_with_torch(home: Path, 
     model.save(str(tmp_path / "calibrated"))
     name = str(tmp_path / "calibrated")
     torch_encoder, encoder = SentenceEncoder.load(name), load_encoder(name, home)
+    assert isinstance(encoder, LocatesWords)
     assert encoder.recipe.fingerprint() == torch_encoder.recipe.fingerprint()
     assert encoder.recipe.query_prompt == "look for: "
     assert agreement(encoder, torch_encoder) >= AGREEMENT
     ours, theirs = encoder.encode_documents(TEXTS), torch_encoder.encode_documents(TEXTS)
     assert ours.truncated.tolist() == theirs.truncated.tolist() == [False, False, False, False, True]
     assert np.sum(ours.vectors * theirs.vectors, axis=1).min() >= AGREEMENT
+    places, told = encoder.locate_words(TEXTS), torch_encoder.locate_words(TEXTS)
+    assert [len(one) for one in places] == [len(one) for one in ours.words]
+    assert all(np.array_equal(one, other) for one, other in zip(places, told, strict=True))
+    assert [TEXTS[1][begin:end] for begin, end in places[1] if begin >= 0] == ["Two", "dogs", "one", "brown"]
+    assert sum(end <= 0 for _, end in places[1]) == 1, "the prompt's word lies outside of the text"
     folder = ensure_export(find_encoder(name), home)
     with (folder / MODEL).open("r+b") as file:
         file.seek(1_000_000)

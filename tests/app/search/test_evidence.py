@@ -1,0 +1,74 @@
+"""Evidence: phrases, where they stand, and which of them are told."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.search.evidence import Told, chosen, content_words, owners, prepared
+from scenes.description import Relation, SceneDescription, SceneObject
+from scenes.parts import FIELDS, fields_of, part, said
+from tests.scenes.strategies import descriptions
+
+BUS = SceneDescription(
+    summary="A red bus in the snow.",
+    detail="It waits. Nobody is near it.",
+    objects=(SceneObject(name="bus", colour="red"), SceneObject(name="tree", attributes=("bare",))),
+    relations=(Relation(subject="bus", predicate="beside", object="tree"),),
+    visible_text=("Text",),
+    medium="photograph",
+    absent=("driver",),
+)
+
+
+@given(descriptions, st.none() | st.lists(st.sampled_from(FIELDS), min_size=1).map(fields_of))
+def test_every_phrase_stands_where_it_says(description: SceneDescription, fields: tuple[str, ...] | None) -> None:
+    text = said(description if fields is None else part(description, fields))
+    phrases = prepared(description, fields)
+    assert [text[one.begin : one.end] for one in phrases] == [one.evidence.phrase for one in phrases]
+    assert all(one.end <= other.begin for one, other in pairwise(phrases))
+    named = {one.evidence.field.split("/")[1] for one in phrases}
+    assert named <= set(FIELDS if fields is None else fields) - ({"absent"} if fields is None else set())
+
+
+def test_words_belong_to_the_phrase_that_they_stand_in() -> None:
+    text, phrases = said(BUS), prepared(BUS)
+    words = ("A red", "Nobody", "bare", "beside", "driver")
+    spans = np.array([(text.index(word), text.index(word) + len(word)) for word in words], np.int32)
+    found = owners(phrases, spans)
+    assert [phrases[place].evidence.field if place >= 0 else None for place in found] == [
+        "/summary",
+        "/detail",
+        "/objects/1",
+        "/relations/0",
+        None,
+    ]
+    assert owners((), spans).tolist() == [-1] * len(words)
+
+
+def told(found: tuple[Told, ...]) -> list[tuple[str, float | None]]:
+    return [(one.evidence.field, one.evidence.share) for one in found]
+
+
+def test_phrases_are_told_by_their_shares() -> None:
+    phrases = prepared(BUS)
+    shares = {"/summary": 0.25, "/objects/0": 0.05, "/objects/1": 0.3, "/detail": 0.1}
+    given_ = [shares.pop(one.evidence.field, 0.0) for one in phrases]
+    assert told(chosen(phrases, content_words("the red buses"), given_)) == [
+        ("/objects/1", 0.3),
+        ("/summary", 0.25),
+        ("/objects/0", 0.05),
+        ("/relations/0", 0.0),
+    ]
+    assert told(chosen(phrases, content_words("the red buses"))) == [
+        ("/summary", None),
+        ("/objects/0", None),
+        ("/relations/0", None),
+    ]
+
+
+def test_what_is_absent_is_told_only_where_it_is_asked_for() -> None:
+    wanted = content_words("a driver")
+    assert chosen(prepared(BUS), wanted) == ()
+    assert told(chosen(prepared(BUS, ("absent",)), wanted)) == [("/absent/0", None)]
