@@ -59,19 +59,19 @@ def _size_of(line: str) -> int:
 
 
 def _row(name: str, cell: Mapping[str, Any]) -> str:
-    one = at_promise(cell["curve"], _RECALL) or {"effort": "–", "recall_at_10": 0, "p50_ms": 0, "p99_ms": 0}
+    one = at_promise(cell["curve"], _RECALL)
     memory = [f"{cell['memory_bytes'][kind] / _MIB:,.0f}" for kind in ("anonymous", "file")]
-    effort = "all" if cell.get("settings", {}).get("kind") == "exact" else str(one["effort"])
     cells = [f"{cell['n']:,}", name, f"{cell['build_s']:.1f}", f"{cell['disk_bytes'] / _MIB:,.0f}"]
     cells += memory
-    cells += [
-        f"{cell['ready_s']:.2f}",
-        effort,
-        f"{one['recall_at_10']:.3f}",
-        f"{one['p50_ms']:.3f}",
-        f"{one['p99_ms']:.3f}",
-    ]
+    cells += [f"{cell['ready_s']:.2f}", *_reached(cell, one)]
     return f"| {' | '.join(cells)} |"
+
+
+def _reached(cell: Mapping[str, Any], one: Mapping[str, float] | None) -> list[str]:
+    if one is None:
+        return ["not reached", "–", "–", "–"]
+    effort = "all" if cell.get("settings", {}).get("kind") == "exact" else str(one["effort"])
+    return [effort, *(f"{one[name]:.3f}" for name in ("recall_at_10", "p50_ms", "p99_ms"))]
 
 
 def _served(figures: Mapping[str, Any]) -> str:
