@@ -59,10 +59,10 @@ def main() -> None:
             print(f"{name} {n}: {json.dumps(cells[name][n])}", flush=True)
     figures: dict[str, Any] = {"cells": cells, "left_out": left_out, "queries": 400}
     figures |= {"neighbour_likeness": neighbour_likeness(), "bars": [_bars(cells, n) for n in HELD_AT if n <= most]}
+    figures["missed"] = [told for bar in figures["bars"] for told in _missed(bar)]
     recording.record("bench_index", figures, measured=MEASURED, seed=SEED)
     index_page.write(recording.ROOT / "docs", json.loads(json.dumps(figures)), recording.machine())
-    for bar in figures["bars"]:
-        _hold(bar)
+    assert not figures["missed"], figures["missed"]
 
 
 def build(name: str, n: int) -> dict[str, Any]:
@@ -120,9 +120,12 @@ def _bars(cells: dict[str, dict[int, dict[str, Any]]], n: int) -> dict[str, Any]
     }
 
 
-def _hold(bar: dict[str, Any]) -> None:
-    assert bar["served"]["recall_at_10"] >= RECALL, bar
-    assert bar["memory_share"] <= MEMORY_SHARE, bar
-    assert bar["times_the_best_at_promise"] is not None, bar
-    assert bar["times_the_best_at_promise"] <= SLOWER, bar
-    assert bar["times_the_best_as_served"] is None or bar["times_the_best_as_served"] <= SLOWER, bar
+def _missed(bar: dict[str, Any]) -> list[str]:
+    times, served = bar["times_the_best_at_promise"], bar["times_the_best_as_served"]
+    kept = {
+        f"recall {bar['served']['recall_at_10']}": bar["served"]["recall_at_10"] >= RECALL,
+        f"{bar['memory_share']} of raw fp32": bar["memory_share"] <= MEMORY_SHARE,
+        f"{times} times the best at the least effort": times is not None and times <= SLOWER,
+        f"{served} times the best as served": served is None or served <= SLOWER,
+    }
+    return [f"{bar['n']}: {told}" for told, good in kept.items() if not good]

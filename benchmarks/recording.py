@@ -48,6 +48,11 @@ def is_current(name: str) -> bool:
     return bool(body["code_sha256"] == code_digest(body["measured"]))
 
 
+def bars_missed(name: str) -> list[str]:
+    """Which bars the recorded result says it missed."""
+    return list(json.loads((RESULTS / f"{name}.json").read_text())["figures"].get("missed", []))
+
+
 def code_digest(measured: Sequence[str]) -> str:
     """Hex SHA-256 over the names and bytes of all source files below the named files and folders."""
     digest = hashlib.sha256()
@@ -90,7 +95,8 @@ def main() -> int:
     for path in sorted(RESULTS.glob("*.json")):
         current = is_current(path.stem)
         stale += not current
-        print(f"{'current' if current else 'STALE  '}  {path.stem}")
+        told = "" if not bars_missed(path.stem) else f"  missed: {'; '.join(bars_missed(path.stem))}"
+        print(f"{'current' if current else 'STALE  '}  {path.stem}{told}")
     return 1 if stale else 0
 
 
