@@ -15,7 +15,11 @@ _RECALL = 0.99
 
 def at_promise(curve: Mapping[str, Mapping[str, float]], recall: float) -> dict[str, float] | None:
     """What the least effort gave that reached the recall on the queries efforts are chosen by, None where none did."""
-    found = ((effort, one) for effort, one in curve.items() if one["chosen_by"] >= recall)
+    found = (
+        (effort, one)
+        for effort, one in sorted(curve.items(), key=lambda one: int(one[0]))
+        if one["chosen_by"] >= recall
+    )
     effort, one = next(found, (None, None))
     return None if effort is None or one is None else {"effort": int(effort)} | dict(one)
 
