@@ -13,10 +13,20 @@ MAX_QUERY_CHARACTERS = 10_000
 MAX_K = 1_000
 
 Source = Literal["machine", "import", "person"]
+
+
+def _stripped(text: str) -> str:
+    """The length is that of what was sent, as the schema says; blanks around it are then dropped."""
+    if not (words := text.strip()):
+        raise ValueError("a query must not be blank")
+    return words
+
+
 QueryText = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY_CHARACTERS),
+    StringConstraints(min_length=1, max_length=MAX_QUERY_CHARACTERS),
     AfterValidator(storable),
+    AfterValidator(_stripped),
 ]
 
 
