@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from app.machine import cores
 
 ADMITTED_PER_CORE = 20
-"""Enough to fill batches, few enough that a full server still answers soon (docs/server.md)."""
+"""Enough to fill batches, few enough that a full server still answers soon."""
 
 
 def _default_home() -> Path:
