@@ -26,9 +26,6 @@ from scenes.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-POSTGRES_AWAY = "postgres_unreachable"
-_BACK_IN_S = "2"
-"""A Postgres that was killed has recovered in about so long."""
 _STATUS: tuple[tuple[type[WordsightError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Outdated, HTTPStatus.PRECONDITION_FAILED),
@@ -90,10 +87,8 @@ def status_of(error: WordsightError) -> HTTPStatus:
 def answered(error: WordsightError) -> JSONResponse:
     """An error of ours as a response."""
     headers = {}
-    if isinstance(error, Overloaded):
+    if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    if error.code == POSTGRES_AWAY:
-        headers["Retry-After"] = _BACK_IN_S
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return problem(status_of(error), error.code, error.message, fix=error.fix, headers=headers)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from app.jobs.runner import POSTGRES_AWAY
 from app.search.expiry import purge
 from indexer.embedding import Tick
 from indexer.encoder import Encoder
@@ -20,7 +21,6 @@ from scenes.catalog.collections import CHANGES, CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.errors import NotFound, WordsightError
 
-POSTGRES_AWAY = frozenset({"postgres_unreachable", "postgres_busy"})
 RETRY = timedelta(seconds=5)
 
 

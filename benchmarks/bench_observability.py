@@ -32,11 +32,18 @@ from app.tracing import open_tracing
 from app.watch import REQUESTS
 from benchmarks import recording
 from benchmarks.corpus import corpus
-from benchmarks.servers import SEARCH, command, served
+from benchmarks.servers import SEARCH, imported, served
 from scenes.catalog.embedded import postgres
 
 NAME = "bench_observability"
-MEASURED = ("app", "indexer", "scenes", "benchmarks/bench_observability.py", "benchmarks/corpus.py")
+MEASURED = (
+    "app",
+    "indexer",
+    "scenes",
+    "benchmarks/bench_observability.py",
+    "benchmarks/corpus.py",
+    "benchmarks/servers.py",
+)
 SEED = 20_261_126
 ROUNDS = int(os.environ.get("BENCH_OBSERVABILITY_ROUNDS", "31"))
 ASKED = {1: 60, 16: 256}
@@ -90,11 +97,9 @@ def main() -> None:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"
         home.mkdir(mode=0o755)
-        lines = home / "texts.jsonl"
-        lines.write_text("\n".join(json.dumps({"id": str(i), "text": t}) for i, t in enumerate(texts.documents)))
         with postgres(home, None) as url, served("sink", os.environ, "/") as collector:
             there = {"WORDSIGHT_HOME": str(home), "DATABASE_URL": url.replace("+psycopg", "")}
-            command(os.environ | there, "import", str(lines), "--collection", "bench")
+            imported(os.environ | there, home, texts.documents, "bench")
             figures = asyncio.run(measure(there, f"http://127.0.0.1:{collector}/v1/traces", texts.queries))
     figures |= {"rounds": ROUNDS, "searches_a_turn": ASKED, "bar": BAR, "judged": JUDGED, "load": os.getloadavg()}
     figures["missed"] = missed(figures)

@@ -9,10 +9,8 @@ import json
 import os
 import random
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,12 @@ from app.client import AsyncWordsight
 from app.search.known import FRESH
 from benchmarks import recording
 from benchmarks.corpus import corpus
+from benchmarks.servers import PROGRAM, command, imported
 from scenes.catalog.embedded import postgres
 from tests.app.serving import served
 from tests.conftest import open_folder
 
-MEASURED = ("app", "indexer", "scenes", "benchmarks/long_server_processes.py")
+MEASURED = ("app", "indexer", "scenes", "benchmarks/long_server_processes.py", "benchmarks/servers.py")
 SEED = 20_261_123
 PROCESSES = 4
 SEARCHES = int(os.environ.get("LONG_SEARCHES", "5000"))
@@ -52,11 +51,9 @@ def main() -> None:
     texts = corpus(600, 2_000, SEED)
     with open_folder() as home, tempfile.TemporaryDirectory() as scratch, postgres(home, None) as url:
         environment = os.environ | {"WORDSIGHT_HOME": str(home), "DATABASE_URL": url.replace("+psycopg", "")}
-        file = Path(scratch) / "texts.jsonl"
-        file.write_text("\n".join(json.dumps({"id": str(i), "text": t}) for i, t in enumerate(texts.documents[:400])))
-        command(environment, "import", str(file), "--collection", "c")
+        imported(environment, Path(scratch), texts.documents[:400], "c")
         key = command(environment, "key", "create", "--collection", "c", "--scope", "ingest")["key"]
-        worker = subprocess.Popen([program(), "worker", "--every", "1"], env=environment, stderr=subprocess.DEVNULL)
+        worker = subprocess.Popen([PROGRAM, "worker", "--every", "1"], env=environment, stderr=subprocess.DEVNULL)
         try:
             with served(environment, "--workers", str(PROCESSES)) as server:
                 seen, different = asyncio.run(drive(server.url, key, texts.documents[400:], texts.queries))
@@ -124,12 +121,3 @@ async def once(url: str, key: str, query: str) -> tuple[tuple[str, float], ...]:
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
         body = (await client.post("/v1/collections/c/search", json={"query": query, "k": 20})).json()
     return tuple((match["image_id"], round(match["score"], 5)) for match in body["results"])
-
-
-def program() -> str:
-    return str(Path(sys.executable).with_name("wordsight"))
-
-
-def command(environment: Mapping[str, str], *words: str) -> Any:
-    done = subprocess.run([program(), *words, "--json"], env=environment, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)

@@ -20,7 +20,7 @@ from benchmarks.load import Pace, Plan
 from scenes.catalog.embedded import postgres
 
 SEARCH = "/v1/collections/bench/search"
-_BIN = Path(sys.executable).parent
+PROGRAM = str(Path(sys.executable).with_name("wordsight"))
 _START_S = 400
 Cores = frozenset[int]
 
@@ -41,15 +41,13 @@ def ours(
 ) -> Iterator[Ours]:
     """Our server over a collection `bench` of these texts; its Postgres runs on all cores."""
     home.mkdir(mode=0o755)
-    lines = home / "texts.jsonl"
-    lines.write_text("\n".join(json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts)))
     with postgres(home, None) as url:
         environment = os.environ | {"WORDSIGHT_HOME": str(home), "DATABASE_URL": url.replace("+psycopg", "")}
         environment |= settings or {}
-        command(environment, "import", str(lines), "--collection", "bench")
+        imported(environment, home, texts, "bench")
         key = command(environment, "key", "create", "--collection", "bench", "--scope", "search")["key"]
         port = free_port()
-        program = [str(_BIN / "wordsight"), "serve", "--port", str(port)]
+        program = [PROGRAM, "serve", "--port", str(port)]
         with running(program, environment, port, "/readyz", cores) as process:
             yield Ours(port, {"Authorization": f"Bearer {key}"}, environment["DATABASE_URL"], process)
 
@@ -99,8 +97,16 @@ def loaded(module: str, plan: Any, cores: Cores | None = None) -> Any:
     return json.loads(done.stdout)
 
 
+def imported(environment: Mapping[str, str], folder: Path, texts: Sequence[str], collection: str) -> None:
+    """A collection of these texts, each named by its place."""
+    lines = folder / "texts.jsonl"
+    lines.write_text("\n".join(json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts)))
+    command(environment, "import", str(lines), "--collection", collection)
+
+
 def command(environment: Mapping[str, str], *words: str) -> Any:
-    program = [str(_BIN / "wordsight"), *words, "--json"]
+    """What a command of ours says in JSON."""
+    program = [PROGRAM, *words, "--json"]
     return json.loads(subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout)
 
 

@@ -2,7 +2,7 @@
 
 Every error a user can meet is a `WordsightError`: a stable `code`, one sentence of what happened and, where
 there is one, the `fix`: what to do next. The command line turns the class into an exit code, the server into an
-HTTP status; nobody parses messages.
+HTTP status; nobody parses messages. `retry_after_s` is there where it passes by itself.
 """
 
 from typing import ClassVar
@@ -13,11 +13,12 @@ class WordsightError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, code: str, message: str, *, fix: str | None = None) -> None:
+    def __init__(self, code: str, message: str, *, fix: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.fix = fix
+        self.retry_after_s = retry_after_s
 
 
 class BadInput(WordsightError):
@@ -60,8 +61,7 @@ class Overloaded(WordsightError):
     """Too much at once; try again after `retry_after_s` seconds."""
 
     def __init__(self, code: str, message: str, *, retry_after_s: float, fix: str | None = None) -> None:
-        super().__init__(code, message, fix=fix)
-        self.retry_after_s = retry_after_s
+        super().__init__(code, message, fix=fix, retry_after_s=retry_after_s)
 
 
 class Corrupt(WordsightError):

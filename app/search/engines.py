@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from app.machine import cores
 from indexer.encoder import Encoder, LocatesWords
@@ -170,8 +170,7 @@ class Engines:
 
 def _locator(encoder: Encoder) -> LocatesWords | None:
     """Phrases are found in the default wording only."""
-    knows = isinstance(encoder, LocatesWords) and encoder.recipe.wording == DEFAULT_WORDING
-    return cast(LocatesWords, encoder) if knows else None
+    return encoder if encoder.recipe.wording == DEFAULT_WORDING and isinstance(encoder, LocatesWords) else None
 
 
 def _relevance(name: str | None, encoder: Encoder) -> Relevance | None:

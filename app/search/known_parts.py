@@ -4,10 +4,10 @@ What a part says never changes (another description has another id), so nothing 
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from app.search.keeping import Kept
 from indexer.embedding import embed
 from indexer.encoder import Encoder
 from scenes.catalog import parts
@@ -50,9 +50,7 @@ class KnownParts:
 
     def __init__(self, catalog: Catalog, most_bytes: int = _MOST_BYTES) -> None:
         self._catalog = catalog
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._known: OrderedDict[_Name, Part] = OrderedDict()
+        self._known: Kept[_Name, Part] = Kept(most_bytes, _size)
         self._embedding = asyncio.Lock()
         self._waiting = 0
 
@@ -96,7 +94,7 @@ class KnownParts:
 
     async def _embedded(self, encoder: Encoder, fields: tuple[str, ...], wanted: Parts) -> Parts:
         encoder_name = encoder.recipe.fingerprint()
-        now = {one: self._known.get((encoder_name, fields, one), read) for one, read in wanted.items()}
+        now = {one: self._known.get((encoder_name, fields, one)) or read for one, read in wanted.items()}
         todo: dict[str, list[int]] = {}
         for one, read in now.items():
             if read.text and read.embedding is None:
@@ -111,12 +109,7 @@ class KnownParts:
 
     def _keep(self, encoder: str, fields: tuple[str, ...], new: Parts) -> None:
         for one, read in new.items():
-            before = self._known.pop((encoder, fields, one), None)
-            self._known[(encoder, fields, one)] = read
-            self._bytes += _size(read) - (0 if before is None else _size(before))
-        while self._bytes > self._most_bytes and self._known:
-            _, dropped = self._known.popitem(last=False)
-            self._bytes -= _size(dropped)
+            self._known.put((encoder, fields, one), read)
 
 
 def within(wanted: Parts, work: int) -> Parts:

@@ -1,8 +1,8 @@
 """Word vectors of candidates, as the catalog held them at their collection's newest known generation."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
+from app.search.keeping import Kept
 from indexer.late_interaction import Packed
 from scenes.catalog import embeddings
 from scenes.catalog.collections import CollectionRow
@@ -19,9 +19,7 @@ class KnownWords:
 
     def __init__(self, catalog: Catalog, most_bytes: int = _MOST_BYTES) -> None:
         self._catalog = catalog
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._known: OrderedDict[_Name, Packed] = OrderedDict()
+        self._known: Kept[_Name, Packed] = Kept(most_bytes, lambda words: words.nbytes)
 
     def at_hand(self, collection: CollectionRow, encoder: str, rows: Sequence[int]) -> dict[int, Packed]:
         """int8 (t, word_dim) for those of these rows that are kept, nothing read. Safe in any thread.
@@ -42,14 +40,6 @@ class KnownWords:
             async with self._catalog.reading() as session:
                 read = await embeddings.words(session, collection.id, encoder, missing)
             for row, words in read.items():
-                self._keep((collection.id, collection.generation, fingerprint, row), words)
+                self._known.put((collection.id, collection.generation, fingerprint, row), words)
             found |= read
         return found
-
-    def _keep(self, name: _Name, words: Packed) -> None:
-        if name not in self._known:
-            self._known[name] = words
-            self._bytes += words.nbytes
-        while self._bytes > self._most_bytes and self._known:
-            _, dropped = self._known.popitem(last=False)
-            self._bytes -= dropped.nbytes

@@ -20,6 +20,8 @@ STATEMENT_TIMEOUT = timedelta(minutes=10)
 LOCK_TIMEOUT = timedelta(seconds=30)
 _BUSY = {"57014", "55P03", "40P01"}  # statement time-out, lock time-out, deadlock
 _NOT_YET = "the database system is"  # starting up, shutting down, in recovery mode
+_BACK_IN_S = 2.0
+"""A Postgres that was killed has recovered in about so long."""
 _UNREACHABLE = (OperationalError, InterfaceError, PsycopgOperationalError, ConnectionError)
 
 
@@ -131,11 +133,12 @@ def unreachable(error: Exception) -> EnvironmentMissing:
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
     refusal = lines[0].partition("FATAL:")[2].strip()
     if refusal.startswith(_NOT_YET):
-        return EnvironmentMissing("postgres_unreachable", f"Postgres: {refusal}", fix="try again in a few seconds")
+        told, fix = f"Postgres: {refusal}", "try again in a few seconds"
+        return EnvironmentMissing("postgres_unreachable", told, fix=fix, retry_after_s=_BACK_IN_S)
     told = f"Postgres refuses the connection: {refusal}" if refusal else f"Postgres does not answer: {lines[0]}"
     look_at = "the user, the password and the database in DATABASE_URL" if refusal else "DATABASE_URL and that it runs"
     fix = f"check {look_at}; without DATABASE_URL an embedded one is started"
-    return EnvironmentMissing("postgres_unreachable", told, fix=fix)
+    return EnvironmentMissing("postgres_unreachable", told, fix=fix, retry_after_s=_BACK_IN_S)
 
 
 def _named(error: Exception) -> WordsightError:

@@ -2,10 +2,12 @@
 
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import Page, ViewportSize, async_playwright
 
 from app.security import Secret
 from tests.app.conftest import Command
@@ -22,14 +24,22 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+
+@asynccontextmanager
+async def browsing(size: ViewportSize | None = None) -> AsyncIterator[Page]:
+    """A page of a browser of its own, as large as a desktop's where no size is given."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield await (browser.new_page() if size is None else browser.new_page(viewport=size))
+        await browser.close()
 
 
 async def test_log_in_by_the_link_search_and_look(animals: Command, tmp_path: Path) -> None:
     complaints: list[str] = []
     with served(animals.environment) as server:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-            page = await browser.new_page()
+        async with browsing() as page:
             page.on("console", lambda message: complaints.append(message.text))
             await page.goto(server.url)
             assert await page.get_by_role("heading").inner_text() == "Please log in"
@@ -48,7 +58,6 @@ async def test_log_in_by_the_link_search_and_look(animals: Command, tmp_path: Pa
             assert "imported" in await page.locator("dl").inner_text()
             await page.goto(server.login)
             assert "used already" in await page.content()
-            await browser.close()
     assert not [text for text in complaints if "401" not in text], complaints
 
 
@@ -57,9 +66,7 @@ async def test_a_page_of_results_leads_to_the_next(command: Command, tmp_path: P
     file.write_text("\n".join(json.dumps({"id": str(n), "text": f"cat number {n}"}) for n in range(30)))
     command.json("import", str(file), "--collection", "cats")
     with served(command.environment) as server:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-            page = await browser.new_page()
+        async with browsing() as page:
             await page.goto(server.login)
             await page.goto(server.url)
             await page.keyboard.type("a cat")
@@ -71,7 +78,6 @@ async def test_a_page_of_results_leads_to_the_next(command: Command, tmp_path: P
             seen += await page.locator(".card h2").all_inner_texts()
             assert sorted(seen) == sorted(f"cat number {n}" for n in range(30))
             assert await page.get_by_role("button", name="Show more").count() == 0
-            await browser.close()
 
 
 async def test_people_choose_where_to_look(command: Command, tmp_path: Path) -> None:
@@ -81,9 +87,7 @@ async def test_people_choose_where_to_look(command: Command, tmp_path: Path) -> 
     file.write_text("\n".join(json.dumps({"id": str(n), "description": one}) for n, one in enumerate((sign, street))))
     command.json("import", str(file), "--collection", "signs")
     with served(command.environment) as server:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-            page = await browser.new_page()
+        async with browsing() as page:
             await page.goto(server.login)
             await page.goto(server.url)
             await page.get_by_label("What the image shows").fill("a stop sign")
@@ -98,17 +102,14 @@ async def test_people_choose_where_to_look(command: Command, tmp_path: Path) -> 
             await page.get_by_role("button", name="Search").click()
             await page.get_by_text("2 images, the best first").wait_for()
             assert await page.locator(".told").count() == 0
-            await page.set_viewport_size({"width": 390, "height": 844})
+            await page.set_viewport_size(PHONE)
             await page.screenshot(path=tmp_path / "narrow.png")
             assert await page.evaluate("document.documentElement.scrollWidth") == 390
-            await browser.close()
 
 
 async def test_a_newcomer_is_told_what_to_do(command: Command) -> None:
     with served(command.environment) as server:
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-            page = await browser.new_page(viewport={"width": 390, "height": 844})
+        async with browsing(PHONE) as page:
             await page.goto(server.url)
             assert await page.get_by_role("alert").count() == 0
             answer = await page.goto(f"{server.url}/login?token=guessed")
@@ -129,4 +130,3 @@ async def test_a_newcomer_is_told_what_to_do(command: Command) -> None:
             await page.goto(server.url)
             assert await page.get_by_role("heading").inner_text() == "Please log in"
             assert "session is over" in (await page.get_by_role("alert").inner_text()).lower()
-            await browser.close()
