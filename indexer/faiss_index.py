@@ -9,6 +9,7 @@ import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,25 @@ from numpy.typing import NDArray
 
 from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
+from indexer.measuring import sample
 from indexer.scoring import ROUNDING, best, exact_scores, ranked
 from indexer.vector_index import Hits, Ids
 from indexer.vector_store import VectorStore
+from indexer.whole_numbers import WholeNumbers
 from scenes.errors import Corrupt
 from scenes.recipe import IndexRecipe
 
 _FILE = "index.faiss"
 _RECIPE = "index.json"
-_FACTORY = {"hnsw-sq8": "HNSW{size}_SQ8", "ivf-sq8": "IVF{size},SQ8", "ivf-fp16": "IVF{size},SQfp16"}
+_LISTS = {"ivf-sq8": "IVF{size},SQ8", "ivf-fp16": "IVF{size},SQfp16"}
+_GRAPH = "hnsw-int8"
 _CONSTRUCTION = 160
 """How many candidates a new vector's neighbours in a graph are chosen from."""
 _CHUNK = 65_536
 _TRAINED = 50_000
+_MEASURED_BY = 5_000
 _TRAINED_PER_LIST = 50
+_ASKS = 32
 _MORE = 8
 """So many candidates more than neighbours are scored exactly, at least."""
 _EXACT_SCAN = 50_000
@@ -51,64 +57,70 @@ class Effort:
         return next((n for most, n in zip(TUNED_FOR, self.reach, strict=True) if k <= most), self.reach[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class _Rough:
+    """What FAISS searches: a graph of whole numbers, or lists. `most` is the reach that looks at everything; `file` is
+    what it is mapped from: FAISS can write only what lies in memory."""
+
+    index: Any
+    kind: str
+    numbers: WholeNumbers | None
+    count: int
+    most: int
+    file: Path | None = None
+
+    @classmethod
+    def of(cls, index: Any, kind: str, numbers: WholeNumbers | None, file: Path | None = None) -> "_Rough":
+        count = int(index.ntotal)
+        return cls(index, kind, numbers, count, count if kind == _GRAPH else int(index.nlist), file)
+
+
 class FaissIndex:
     """Safe for concurrent readers: search parameters go with each call."""
 
-    def __init__(self, index: Any, store: VectorStore, kind: str, effort: Effort, mapped: Path | None = None) -> None:
-        """`mapped` is the file that the index is mapped from: FAISS can write only what lies in memory."""
-        self._index = index
-        self._mapped = mapped
+    def __init__(self, rough: _Rough, store: VectorStore, effort: Effort) -> None:
+        self._rough = rough
         self.store = store
-        self._kind = kind
-        self._effort = effort
+        self.effort = effort
+        self._asks = lru_cache(_ASKS)(partial(_ask, rough.kind))
 
     @classmethod
     def build(cls, store: VectorStore, kind: str, size: int, seed: int = 1) -> "FaissIndex":
         """Train and fill an index; it looks at everything until it is tuned.
 
-        `kind` is 'hnsw-sq8', a graph of `size` links a vector, or 'ivf-sq8' or 'ivf-fp16', `size` lists.
+        `kind` is 'hnsw-int8', a graph of `size` links a vector, or 'ivf-sq8' or 'ivf-fp16', `size` lists.
         """
-        faiss = _vendor()
         size = max(2, min(size, len(store.ids)))
-        index = faiss.index_factory(store.dimensions, _FACTORY[kind].format(size=size), faiss.METRIC_INNER_PRODUCT)
-        if kind.startswith("hnsw"):
-            index.hnsw.efConstruction = _CONSTRUCTION
-        else:
-            index.cp.seed, index.cp.niter, index.cp.spherical, index.cp.min_points_per_centroid = seed, 10, True, 1
-        chosen = np.random.default_rng(seed).permutation(len(store.ids))[: max(_TRAINED, _TRAINED_PER_LIST * size)]
-        if len(chosen) >= size:
-            index.train(store.vectors[np.sort(chosen)])
+        numbers = WholeNumbers.fit(sample(store, _MEASURED_BY, seed)) if kind == _GRAPH else None
+        index = _graph(store.dimensions, size) if kind == _GRAPH else _lists(store, kind, size, seed)
         for start in range(0, len(store.ids), _CHUNK):
-            index.add(store.vectors[start : start + _CHUNK])
-        built = cls(index, store, kind, Effort((1, 1, 1), 2))
-        return built.with_effort(Effort((built.most, built.most, built.most), 2))
+            block = store.vectors[start : start + _CHUNK]
+            index.add(block if numbers is None else numbers.coded(block))
+        rough = _Rough.of(index, kind, numbers)
+        return cls(rough, store, Effort((rough.most, rough.most, rough.most), 2))
 
     @property
     def count(self) -> int:
-        return int(self._index.ntotal)
+        return self._rough.count
 
     @property
     def dimensions(self) -> int:
-        return int(self._index.d)
-
-    @property
-    def effort(self) -> Effort:
-        return self._effort
+        return self.store.dimensions
 
     @property
     def most(self) -> int:
         """The reach that looks at everything."""
-        return self.count if self._kind.startswith("hnsw") else int(self._index.nlist)
+        return self._rough.most
 
     @property
     def recipe(self) -> IndexRecipe:
         """What was built and how it searches."""
-        effort = {"reach": list(self._effort.reach), "refine": self._effort.refine}
-        return IndexRecipe(kind=self._kind, parameters=effort)
+        effort = {"reach": list(self.effort.reach), "refine": self.effort.refine}
+        return IndexRecipe(kind=self._rough.kind, parameters=effort)
 
     def with_effort(self, effort: Effort) -> "FaissIndex":
         """The same index, searched otherwise."""
-        return FaissIndex(self._index, self.store, self._kind, effort, self._mapped)
+        return FaissIndex(self._rough, self.store, effort)
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> list[Hits]:
         places = None if allowed is None else self.store.places(allowed)
@@ -131,11 +143,13 @@ class FaissIndex:
 
     def save_lists(self, folder: Path) -> None:
         """Write all but the exact vectors, where those lie in the folder already."""
-        if self._mapped is None:
-            _vendor().write_index(self._index, str(folder / _FILE))
+        if self._rough.file is None:
+            _vendor().write_index(self._rough.index, str(folder / _FILE))
         else:
-            shutil.copyfile(self._mapped, folder / _FILE)
-        told = {"recipe": self.recipe.model_dump(), "bytes": (folder / _FILE).stat().st_size}
+            shutil.copyfile(self._rough.file, folder / _FILE)
+        size = (folder / _FILE).stat().st_size
+        numbers = None if self._rough.numbers is None else self._rough.numbers.told()
+        told = {"recipe": self.recipe.model_dump(), "numbers": numbers, "bytes": size}
         (folder / _RECIPE).write_text(json.dumps(told))
 
     @classmethod
@@ -151,16 +165,18 @@ class FaissIndex:
             index = _mapped(folder / _FILE, recipe.kind)
             if (index.ntotal, index.d) != store.vectors.shape:
                 raise ValueError("the lists and the exact vectors are not of one index")
+            numbers = WholeNumbers.of(told["numbers"]) if recipe.kind == _GRAPH else None
+            rough = _Rough.of(index, recipe.kind, numbers, folder / _FILE)
         except (RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise Corrupt("index_unreadable", f"{folder} holds no readable FAISS index: {error}") from error
-        return cls(index, store, recipe.kind, effort, folder / _FILE)
+        return cls(rough, store, effort)
 
     def _nearest(self, query: Vectors, k: int, places: NDArray[np.intp] | None) -> Hits:
         """Ask for more and reach further until k are found and no equal one can have been cut off: none is where the
         last candidate is worse, by rough score, than each that is kept."""
         there = self.count if places is None else len(places)
-        wanted = min(max(math.ceil(k * self._effort.refine), k + _MORE), there)
-        reach = min(self._effort.reach_for(k) * max(1, self.count // max(there, 1)), self.most)
+        wanted = min(max(math.ceil(k * self.effort.refine), k + _MORE), there)
+        reach = min(self.effort.reach_for(k) * max(1, self.count // max(there, 1)), self.most)
         while wanted:
             rough, found = self._candidates(query, wanted, reach, places)
             if len(found) < min(k, there):
@@ -184,15 +200,44 @@ class FaissIndex:
     def _candidates(
         self, query: Vectors, wanted: int, reach: int, places: NDArray[np.intp] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        faiss = _vendor()
-        selector = None if places is None else faiss.IDSelectorBitmap(_bitmap(places, self.count))
-        if self._kind.startswith("hnsw"):
-            parameters = faiss.SearchParametersHNSW(efSearch=max(reach, wanted), sel=selector)
-        else:
-            parameters = faiss.SearchParametersIVF(nprobe=reach, sel=selector)
-        scores, found = self._index.search(np.ascontiguousarray(query[None, :], np.float32), wanted, params=parameters)
-        real = found[0] >= 0
-        return scores[0][real], found[0][real]
+        """Rough scores and places, best first: `wanted` of them, or as many as were found."""
+        numbers = self._rough.numbers
+        asked, worth = (np.ascontiguousarray(query, np.float32), 1.0) if numbers is None else numbers.asked(query)
+        how = self._asks(reach, wanted) if places is None else _ask(self._rough.kind, reach, wanted, self._only(places))
+        products, found = self._rough.index.search(asked[None, :], wanted, params=how)
+        real = slice(None) if found[0, -1] >= 0 else found[0] >= 0
+        return products[0][real] * np.float32(worth), found[0][real]
+
+    def _only(self, places: NDArray[np.intp]) -> Any:
+        bits = np.zeros(self.count, np.uint8)
+        bits[places] = 1
+        return _vendor().IDSelectorBitmap(np.packbits(bits, bitorder="little"))
+
+
+def _graph(dimensions: int, links: int) -> Any:
+    faiss = _vendor()
+    whole_numbers = faiss.ScalarQuantizer.QT_8bit_direct_signed
+    index = faiss.IndexHNSWSQ(dimensions, whole_numbers, links, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction = _CONSTRUCTION
+    index.train(np.zeros((1, dimensions), np.float32))  # there is nothing to learn, but FAISS insists
+    return index
+
+
+def _lists(store: VectorStore, kind: str, size: int, seed: int) -> Any:
+    faiss = _vendor()
+    index = faiss.index_factory(store.dimensions, _LISTS[kind].format(size=size), faiss.METRIC_INNER_PRODUCT)
+    index.cp.seed, index.cp.niter, index.cp.spherical, index.cp.min_points_per_centroid = seed, 10, True, 1
+    learnt_from = sample(store, max(_TRAINED, _TRAINED_PER_LIST * size), seed)
+    if len(learnt_from) >= size:
+        index.train(learnt_from)
+    return index
+
+
+def _ask(kind: str, reach: int, wanted: int, selector: Any = None) -> Any:
+    faiss = _vendor()
+    if kind == _GRAPH:
+        return faiss.SearchParametersHNSW(efSearch=max(reach, wanted), sel=selector)
+    return faiss.SearchParametersIVF(nprobe=reach, sel=selector)
 
 
 def _vendor() -> Any:
@@ -203,14 +248,8 @@ def _vendor() -> Any:
 
 def _mapped(file: Path, kind: str) -> Any:
     faiss = _vendor()
-    if kind.startswith("hnsw"):
+    if kind == _GRAPH:
         return faiss.read_index(str(file), faiss.IO_FLAG_MMAP_IFC)
     index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
     faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0  # else each search starts 32 threads
     return index
-
-
-def _bitmap(places: NDArray[np.intp], count: int) -> NDArray[np.uint8]:
-    bits = np.zeros(count, np.uint8)
-    bits[places] = 1
-    return np.packbits(bits, bitorder="little")

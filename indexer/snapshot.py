@@ -29,6 +29,13 @@ class Found:
         """The k best of them."""
         return Found(self.rows[:k], self.scores[:k])
 
+    def without(self, hidden: Rows) -> "Found":
+        """All but the `hidden`, which are sorted."""
+        if not len(hidden):
+            return self
+        shown = ~are_among(self.rows, hidden)
+        return Found(self.rows[shown], self.scores[shown])
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -55,8 +62,8 @@ class Snapshot:
 
     def search(self, query: Vectors, k: int, allowed: Rows | None = None) -> Found:
         """The k best images for one query, float32 (dim,); with `allowed` (sorted rows) only among those."""
-        fresh = by_image(self.delta.search(query, k * self.views, allowed), self.views)
         settled = self._settled(query, k, allowed)
+        fresh = by_image(self.delta.search(query, k * self.views, allowed), self.views)
         if not len(fresh.rows):
             return settled
         rows = np.concatenate([fresh.rows, settled.rows])
@@ -86,10 +93,9 @@ class Snapshot:
         wanted = k * self.views
         while True:
             hits = self.index.search(query[None, :], wanted, ids)[0]
-            images = by_image(hits, self.views)
-            shown = ~are_among(images.rows, self.hidden)
-            if int(np.sum(shown)) >= k or len(hits.ids) < wanted:
-                return Found(images.rows[shown][:k], images.scores[shown][:k])
+            shown = by_image(hits, self.views).without(self.hidden)
+            if len(shown.rows) >= k or len(hits.ids) < wanted:
+                return shown.first(k)
             wanted *= 2
 
 

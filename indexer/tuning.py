@@ -32,7 +32,7 @@ def plan(count: int) -> IndexRecipe:
     """The kind of index for a number of vectors."""
     if count <= EXACT_UP_TO:
         return IndexRecipe(kind="exact")
-    return IndexRecipe(kind="hnsw-sq8", parameters={"size": LINKS})
+    return IndexRecipe(kind="hnsw-int8", parameters={"size": LINKS})
 
 
 def make(store: VectorStore, recipe: IndexRecipe, queries: Vectors | None = None) -> ExactIndex | FaissIndex:

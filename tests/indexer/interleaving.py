@@ -32,7 +32,7 @@ from scenes.wording import whole_text
 from tests.indexer.letters import BagOfLetters
 
 EXACT = IndexRecipe(kind="exact")
-GRAPH = IndexRecipe(kind="hnsw-sq8", parameters={"size": 4})
+GRAPH = IndexRecipe(kind="hnsw-int8", parameters={"size": 4})
 LISTS = IndexRecipe(kind="ivf-sq8", parameters={"size": 8})
 LETTERS = "abcdefgh"
 WEIGHTS = {

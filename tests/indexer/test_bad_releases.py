@@ -18,7 +18,7 @@ from scenes.recipe import IndexRecipe
 from tests.indexer.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.faiss]
-GRAPH = IndexRecipe(kind="hnsw-sq8", parameters={"size": 4})
+GRAPH = IndexRecipe(kind="hnsw-int8", parameters={"size": 4})
 FILES = ("ids.i64", "index.faiss", "index.json", "vectors.f32", "vectors.json", MANIFEST)
 BUILDS = """
 import asyncio, sys

@@ -39,7 +39,7 @@ async def test_a_tuned_release_keeps_its_queries_and_is_verified_with_them(catal
     asked = await queries()
     assert asked.shape == (400, 32)
     assert np.array_equal(asked, await queries())
-    kind = IndexRecipe(kind="hnsw-sq8", parameters={"size": 8})
+    kind = IndexRecipe(kind="hnsw-int8", parameters={"size": 8})
     release = await build(catalog, row, world.encoder.recipe, home, kind, queries)
     folder = releases_folder(home) / release.folder
     assert np.array_equal(asked, kept(folder, 32))  # type: ignore[arg-type]

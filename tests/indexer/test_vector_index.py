@@ -26,8 +26,8 @@ def exact(vectors: Vectors, ids: Ids) -> VectorIndex:
     return ExactIndex.of(vectors, ids)
 
 
-def hnsw_sq8(vectors: Vectors, ids: Ids) -> VectorIndex:
-    return FaissIndex.build(VectorStore.of(vectors, ids), "hnsw-sq8", 16)
+def hnsw_int8(vectors: Vectors, ids: Ids) -> VectorIndex:
+    return FaissIndex.build(VectorStore.of(vectors, ids), "hnsw-int8", 16)
 
 
 def ivf_sq8(vectors: Vectors, ids: Ids) -> VectorIndex:
@@ -47,11 +47,11 @@ def data(n: int = 200, dim: int = 16) -> tuple[Vectors, Ids]:
 
 def gpu_replica(vectors: Vectors, ids: Ids) -> VectorIndex:
     """Of a graph, on a scripted device."""
-    master = FaissIndex.build(VectorStore.of(vectors, ids), "hnsw-sq8", 16)
+    master = FaissIndex.build(VectorStore.of(vectors, ids), "hnsw-int8", 16)
     return GpuReplica(master, ScriptedDevice(master.store), lambda _reason: None)
 
 
-KINDS = {"exact": exact, "hnsw-sq8": hnsw_sq8, "ivf-sq8": ivf_sq8, "ivf-fp16": ivf_fp16, "gpu-replica": gpu_replica}
+KINDS = {"exact": exact, "hnsw-int8": hnsw_int8, "ivf-sq8": ivf_sq8, "ivf-fp16": ivf_fp16, "gpu-replica": gpu_replica}
 
 
 @pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
@@ -100,7 +100,7 @@ def test_vectors_come_back_and_unknown_ids_are_told(build: object) -> None:
     assert np.all(np.isnan(back[[1, 3]]))
 
 
-@pytest.mark.parametrize("kind", ["hnsw-sq8", "ivf-sq8", "ivf-fp16"])
+@pytest.mark.parametrize("kind", ["hnsw-int8", "ivf-sq8", "ivf-fp16"])
 def test_a_saved_index_answers_the_same_and_a_cut_one_is_told(tmp_path: Path, kind: str) -> None:
     vectors, ids = data()
     index = FaissIndex.build(VectorStore.of(vectors, ids), kind, 8).with_effort(Effort((2, 4, 8), 4))
@@ -124,7 +124,7 @@ def test_reading_few_lists_still_gives_as_many_as_were_asked_for() -> None:
     assert len(index.search(vectors[:1], 1_500)[0].ids) == 1_500
 
 
-@pytest.mark.parametrize(("kind", "size"), [("hnsw-sq8", 4), ("ivf-sq8", 64)])
+@pytest.mark.parametrize(("kind", "size"), [("hnsw-int8", 4), ("ivf-sq8", 64)])
 def test_the_tuner_reaches_what_it_is_asked_for_with_less_than_everything(kind: str, size: int) -> None:
     vectors, ids = data(4_000, 16)
     store = VectorStore.of(vectors, ids)
@@ -163,7 +163,7 @@ def test_a_score_does_not_depend_on_a_vectors_place(dimensions: int, n: int, see
     assert alone == scores[:5].tolist()
 
 
-@pytest.mark.parametrize(("kind", "size", "reach"), [("hnsw-sq8", 16, 100), ("ivf-sq8", 128, 40)])
+@pytest.mark.parametrize(("kind", "size", "reach"), [("hnsw-int8", 16, 100), ("ivf-sq8", 128, 40)])
 def test_many_allowed_ids_are_found(kind: str, size: int, reach: int) -> None:
     vectors, ids = data(52_000, 8)
     store = VectorStore.of(vectors, ids)
