@@ -37,7 +37,7 @@ _TRAINED = 50_000
 _MEASURED_BY = 5_000
 _TRAINED_PER_LIST = 50
 _ASKS = 32
-_MORE = 8
+_MORE = 5
 """So many candidates more than neighbours are scored exactly, at least."""
 _EXACT_SCAN = 50_000
 """So many allowed vectors or fewer are all scored exactly."""

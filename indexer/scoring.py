@@ -17,12 +17,17 @@ _ROWS = 4_096
 
 def exact_scores(vectors: Vectors, query: Vectors) -> NDArray[np.float32]:
     """Inner products, float32 (n,), of float32 (n, dim) with float32 (dim,), independent of a row's place."""
-    scores = np.empty(len(vectors), np.float32)
     wide = query.astype(np.float64)
-    for start in range(0, len(vectors), _ROWS):
-        part = vectors[start : start + _ROWS].astype(np.float64, order="C")
-        part *= wide
-        scores[start : start + _ROWS] = part.sum(axis=1)
+    if len(vectors) <= _ROWS:
+        return _summed(vectors, wide)
+    starts = range(0, len(vectors), _ROWS)
+    return np.concatenate([_summed(vectors[start : start + _ROWS], wide) for start in starts])
+
+
+def _summed(vectors: Vectors, wide: NDArray[np.float64]) -> NDArray[np.float32]:
+    products = vectors.astype(np.float64, order="C")
+    products *= wide
+    scores: NDArray[np.float32] = np.add.reduce(products, axis=1).astype(np.float32)
     return scores
 
 

@@ -121,4 +121,4 @@ def _mapped(path: Path, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
         raise ValueError(f"{path.name} has another size than stated")
     if 0 in shape:
         return np.empty(shape, kind)
-    return np.memmap(path, dtype=kind, mode="r", shape=shape)
+    return np.asarray(np.memmap(path, dtype=kind, mode="r", shape=shape))  # pieces of a plain array are made faster
