@@ -30,13 +30,13 @@ _FILE = "index.faiss"
 _RECIPE = "index.json"
 _LISTS = {"ivf-sq8": "IVF{size},SQ8", "ivf-fp16": "IVF{size},SQfp16"}
 _GRAPH = "hnsw-int8"
-_CONSTRUCTION = 160
+_CONSTRUCTION = 256
 """How many candidates a new vector's neighbours in a graph are chosen from."""
 _CHUNK = 65_536
 _TRAINED = 50_000
 _MEASURED_BY = 5_000
 _TRAINED_PER_LIST = 50
-_ASKS = 32
+_KNOWN = 32
 _MORE = 5
 """So many candidates more than neighbours are scored exactly, at least."""
 _EXACT_SCAN = 50_000
@@ -82,7 +82,8 @@ class FaissIndex:
         self._rough = rough
         self.store = store
         self.effort = effort
-        self._asks = lru_cache(_ASKS)(partial(_ask, rough.kind))
+        self._asks = lru_cache(_KNOWN)(partial(_ask, rough.kind))
+        self._begins = lru_cache(_KNOWN)(self._first)
 
     @classmethod
     def build(cls, store: VectorStore, kind: str, size: int, seed: int = 1) -> "FaissIndex":
@@ -175,10 +176,9 @@ class FaissIndex:
         """Ask for more and reach further until k are found and no equal one can have been cut off: none is where the
         last candidate is worse, by rough score, than each that is kept."""
         there = self.count if places is None else len(places)
-        wanted = min(max(math.ceil(k * self.effort.refine), k + _MORE), there)
-        reach = min(self.effort.reach_for(k) * max(1, self.count // max(there, 1)), self.most)
+        wanted, reach = self._begins(k, there)
         while wanted:
-            rough, found = self._candidates(query, wanted, reach, places)
+            rough, found, unit = self._candidates(query, wanted, reach, places)
             if len(found) < min(k, there):
                 if reach == self.most:
                     return self._all(query, k, places)
@@ -186,10 +186,15 @@ class FaissIndex:
                 continue
             ids, scores = self.store.ids[found], exact_scores(self.store.read(found), query)
             kept = ranked(ids, scores)[:k]
-            if len(found) < wanted or wanted == there or rough[-1] < rough[kept].min() - ROUNDING:
+            if len(found) < wanted or wanted == there or rough[-1] < rough[kept].min() - ROUNDING * unit:
                 return Hits(ids[kept], scores[kept])
             wanted = min(2 * wanted, there)
         return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def _first(self, k: int, there: int) -> tuple[int, int]:
+        """How many candidates are asked for at first, of so many that there are, and how far is reached for them."""
+        wanted = min(max(math.ceil(k * self.effort.refine), k + _MORE), there)
+        return wanted, min(self.effort.reach_for(k) * max(1, self.count // max(there, 1)), self.most)
 
     def _all(self, query: Vectors, k: int, places: NDArray[np.intp] | None) -> Hits:
         """By brute force: not all of a graph can be reached from everywhere."""
@@ -199,14 +204,17 @@ class FaissIndex:
 
     def _candidates(
         self, query: Vectors, wanted: int, reach: int, places: NDArray[np.intp] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Rough scores and places, best first: `wanted` of them, or as many as were found."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:
+        """Rough scores and places, best first: `wanted` of them, or as many as were found; and what a score of 1 is in
+        these."""
         numbers = self._rough.numbers
-        asked, worth = (np.ascontiguousarray(query, np.float32), 1.0) if numbers is None else numbers.asked(query)
+        asked, unit = (np.ascontiguousarray(query, np.float32), 1.0) if numbers is None else numbers.asked(query)
         how = self._asks(reach, wanted) if places is None else _ask(self._rough.kind, reach, wanted, self._only(places))
-        products, found = self._rough.index.search(asked[None, :], wanted, params=how)
-        real = slice(None) if found[0, -1] >= 0 else found[0] >= 0
-        return products[0][real] * np.float32(worth), found[0][real]
+        rough, found = self._rough.index.search(asked[None, :], wanted, params=how)
+        if found[0, -1] >= 0:
+            return rough[0], found[0], unit
+        real = found[0] >= 0
+        return rough[0][real], found[0][real], unit
 
     def _only(self, places: NDArray[np.intp]) -> Any:
         bits = np.zeros(self.count, np.uint8)
@@ -236,7 +244,8 @@ def _lists(store: VectorStore, kind: str, size: int, seed: int) -> Any:
 def _ask(kind: str, reach: int, wanted: int, selector: Any = None) -> Any:
     faiss = _vendor()
     if kind == _GRAPH:
-        return faiss.SearchParametersHNSW(efSearch=max(reach, wanted), sel=selector)
+        slower = selector is not None  # FAISS 1.15 ignores a selector where the queue has no bound
+        return faiss.SearchParametersHNSW(efSearch=max(reach, wanted), bounded_queue=slower, sel=selector)
     return faiss.SearchParametersIVF(nprobe=reach, sel=selector)
 
 

@@ -43,10 +43,10 @@ class WholeNumbers:
         return whole
 
     def asked(self, query: Vectors) -> tuple[Vectors, float]:
-        """The query, float32 (dim,), as whole numbers on its own scale, and what its products are to be multiplied
-        with: they are its scores then, but for one constant."""
+        """The query, float32 (dim,), as whole numbers on its own scale, and what its products are to be divided by:
+        they are its scores then, but for one constant."""
         scale = _LARGEST / max(float(np.abs(query).max()), 1e-9)
-        return np.rint(query * np.float32(scale)), 1 / (self.scale * scale)
+        return np.rint(query * np.float32(scale)), self.scale * scale
 
     def told(self) -> dict[str, Any]:
         """For a file of JSON; `of` reads it."""

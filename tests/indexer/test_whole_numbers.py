@@ -24,8 +24,8 @@ def test_products_are_the_scores_but_for_one_constant_a_query(length: float) -> 
     numbers = WholeNumbers.fit(vectors)
     coded = numbers.coded(vectors)
     for query in around(length, 5):
-        asked, worth = numbers.asked(query)
-        off = vectors @ query - (coded @ asked) * worth
+        asked, unit = numbers.asked(query)
+        off = vectors @ query - (coded @ asked) / unit
         spread = np.std(vectors @ query)
         assert np.std(off) < 0.05 * spread
 
