@@ -7,7 +7,7 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.machine import cores
+from scenes.machine import cores
 
 ADMITTED_PER_CORE = 20
 """Enough to fill batches, few enough that a full server still answers soon."""
@@ -24,7 +24,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
-    encoder_runtime: Literal["onnx", "torch"] = Field("onnx", validation_alias="WORDSIGHT_ENCODER_RUNTIME")
+    encoder_runtime: Literal["auto", "fp32", "torch"] = Field("auto", validation_alias="WORDSIGHT_ENCODER_RUNTIME")
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default_factory=lambda: ADMITTED_PER_CORE * cores(), validation_alias="WORDSIGHT_MAX_CONCURRENT"
     )

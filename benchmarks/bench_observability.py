@@ -31,8 +31,8 @@ from app.settings import Settings
 from app.tracing import open_tracing
 from app.watch import REQUESTS
 from benchmarks import recording
-from benchmarks.corpus import corpus
 from benchmarks.servers import SEARCH, imported, served
+from indexer.made_up_scenes import corpus
 from scenes.catalog.embedded import postgres
 
 NAME = "bench_observability"
@@ -41,7 +41,7 @@ MEASURED = (
     "indexer",
     "scenes",
     "benchmarks/bench_observability.py",
-    "benchmarks/corpus.py",
+    "indexer/made_up_scenes.py",
     "benchmarks/servers.py",
 )
 SEED = 20_261_126

@@ -17,10 +17,10 @@ import httpx
 import numpy as np
 
 from benchmarks import recording
-from benchmarks.corpus import Corpus, corpus
 from benchmarks.load import Plan
 from benchmarks.servers import SEARCH, Ours, ours, pace, served
 from indexer.embedding import embed
+from indexer.made_up_scenes import Corpus, corpus
 from indexer.ranking import Ranking
 from indexer.scoring import exact_scores
 from indexer.sentence_encoder import SentenceEncoder

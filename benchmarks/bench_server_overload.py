@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import recording
-from benchmarks.corpus import corpus
 from benchmarks.load import Plan
 from benchmarks.open_load import OpenPlan
 from benchmarks.servers import SEARCH, Ours, loaded, ours, pace, served
+from indexer.made_up_scenes import corpus
 
 NAME = "bench_server_overload"
 MEASURED = (

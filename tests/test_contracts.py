@@ -21,7 +21,7 @@ PLANTED = {
     "door: vllm": ("captioner/run.py", "import vllm"),
     "door: faiss": ("indexer/searcher.py", "import faiss"),
     "door: sentence_transformers": ("indexer/embedding.py", "import sentence_transformers"),
-    "door: onnxruntime": ("indexer/embedding.py", "import onnxruntime"),
+    "door: openvino": ("indexer/embedding.py", "import openvino"),
     "door: tokenizers": ("indexer/embedding.py", "import tokenizers"),
     "door: sqlalchemy": ("app/main.py", "import sqlalchemy"),
     "door: psycopg": ("app/main.py", "import psycopg"),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from app.machine import cores
 from indexer.encoder import Encoder, LocatesWords
 from indexer.encoder_files import find_encoder
 from indexer.loading import Accelerate
@@ -18,6 +17,7 @@ from indexer.searcher import Searcher
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.errors import Overloaded, WordsightError
+from scenes.machine import cores
 from scenes.relevance import Relevance, read_relevance
 from scenes.wording import DEFAULT_WORDING
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.limits import KeyLimits
-from app.machine import cores
 from app.metrics import Metrics
 from app.settings import ADMITTED_PER_CORE, Settings
 from app.watch import REQUESTS, Watch
 from scenes.errors import Overloaded
+from scenes.machine import cores
 from tests.app.live import live
 
 SECRET_WORDS = "a very private query"

@@ -1,24 +1,30 @@
-"""An exported sentence-transformers model, served without torch: tokenise, run, normalise."""
+"""An exported sentence-transformers model, served without torch: tokenise, run, normalise.
+
+What is kept, documents' vectors, is always computed in fp32. Queries are computed in the precision that the export was
+checked with: bf16 where the machine multiplies it in hardware and ranks by it as by fp32.
+"""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from indexer.encoder import Encoded, Spans, Vectors, Words
-from indexer.onnx_session import OnnxSession
-from indexer.tokenising import Tokenised, Tokeniser
+from indexer.openvino_session import OpenVinoSession, Precision, QuerySessions
+from indexer.tokenising import Tokenised, Tokeniser, Tokens
 from indexer.words import WordHead, read_head
 from scenes.artifact import verify_folder
 from scenes.recipe import EncoderRecipe
 from scenes.wording import DEFAULT_WORDING, view_names
 
-KIND = "onnx-encoder"
-EXPORT_VERSION = 2
-MODEL = "model.onnx"
+KIND = "exported-encoder"
+EXPORT_VERSION = 3
+MODEL = "model.xml"
 TOKENIZER = "tokenizer.json"
 FACTS = "encoder.json"
 _BATCH = 32
@@ -27,64 +33,82 @@ _CALL_TOKENS = 12
 """What one more call costs, in tokens: weights are read once a call."""
 
 
+Run = Callable[[Tokens], tuple[Vectors, NDArray[np.float32]]]
+
+
 class ExportFacts(BaseModel):
-    """What an export knows of its source; `agreement` is the least cosine with torch over the probes."""
+    """What an export knows of its source and of the machine that it was made on.
+
+    `agreement` is the least cosine with torch over the probes, in fp32; `queries` the precision that queries are
+    computed in, `ranking` which share of the ten best it has in common with fp32.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe: EncoderRecipe
     pad_token: int
-    agreement: float
+    agreement: float = 1.0
+    queries: Precision = "fp32"
+    ranking: float = 1.0
 
 
-class OnnxEncoder:
+class ExportedEncoder:
     """Gives the vectors of the model that it was exported from, under the same recipe. Safe from several threads."""
 
-    def __init__(
-        self, session: OnnxSession, tokeniser: Tokeniser, head: WordHead, recipe: EncoderRecipe, pad_token: int
-    ) -> None:
-        self._session = session
+    def __init__(self, model: Path, tokeniser: Tokeniser, head: WordHead, facts: ExportFacts) -> None:
+        """Raises as `OpenVinoSession.load`."""
+        self._model = model
+        self._queries = QuerySessions(model, facts.queries)
+        self._documents = self._queries.beside if facts.queries == "fp32" else None
+        self._opening = Lock()
         self._head = head
         self._tokeniser = tokeniser
-        self._recipe = recipe
-        self._pad = pad_token
+        self._recipe = facts.recipe
+        self._pad = facts.pad_token
 
     @classmethod
-    def load(cls, folder: Path, *, wording: str = DEFAULT_WORDING) -> "OnnxEncoder":
+    def load(cls, folder: Path, *, wording: str = DEFAULT_WORDING) -> "ExportedEncoder":
         """Open an export, its files verified. Raises `Corrupt` (`artifact_corrupt`)."""
         verify_folder(folder, KIND)
         facts = ExportFacts.model_validate_json((folder / FACTS).read_bytes())
         return cls.opened(folder, facts, wording)
 
     @classmethod
-    def opened(cls, folder: Path, facts: ExportFacts, wording: str) -> "OnnxEncoder":
+    def opened(cls, folder: Path, facts: ExportFacts, wording: str) -> "ExportedEncoder":
         """Open an export's files, unverified."""
         recipe = facts.recipe.model_copy(update={"wording": wording, "views": len(view_names(wording))})
         tokeniser = Tokeniser.load(folder / TOKENIZER, recipe.max_tokens)
         head = WordHead(read_head(folder), tokeniser.kept())
-        return cls(OnnxSession.load(folder / MODEL), tokeniser, head, recipe, facts.pad_token)
+        return cls(folder / MODEL, tokeniser, head, facts.model_copy(update={"recipe": recipe}))
 
     @property
     def recipe(self) -> EncoderRecipe:
         return self._recipe
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
-        return self._encode(texts, self._recipe.query_prompt)
+        return self._encode(texts, self._recipe.query_prompt, self._queries.run)
 
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
-        return self._encode(texts, self._recipe.document_prompt)
+        return self._encode(texts, self._recipe.document_prompt, self._for_documents().run)
 
     def locate_words(self, texts: Sequence[str]) -> list[Spans]:
         return self._tokeniser.locate(texts, self._recipe.document_prompt)
 
-    def _encode(self, texts: Sequence[str], prompt: str) -> Encoded:
+    def _for_documents(self) -> OpenVinoSession:
+        """Opened when the first document comes: a server mostly sees queries."""
+        with self._opening:
+            if self._documents is None:
+                self._documents = OpenVinoSession.load(self._model, "fp32")
+            return self._documents
+
+    def _encode(self, texts: Sequence[str], prompt: str, run: Run) -> Encoded:
         tokenised = self._tokeniser.tokenise([prompt + text for text in texts])
         vectors = np.empty((len(texts), self._recipe.dimensions), np.float32)
         words: dict[int, Words] = {}
 
         def fill(rows: list[int]) -> None:
             tokens = tokenised.batch(rows, self._pad)
-            raw, hidden = self._session.run(tokens)
+            raw, hidden = run(tokens)
             vectors[rows] = normalised(raw)
             words.update(zip(rows, self._head.words_of_batch(hidden, tokens.ids, tokens.mask), strict=True))
 

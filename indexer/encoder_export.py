@@ -1,5 +1,6 @@
 """Export an encoder once, with torch, so that serving needs none; agreement is checked before the export is kept."""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,9 @@ import numpy as np
 
 from indexer.encoder import Encoder
 from indexer.encoder_files import EncoderFiles
-from indexer.onnx_encoder import EXPORT_VERSION, FACTS, KIND, MODEL, TOKENIZER, ExportFacts, OnnxEncoder
-from indexer.onnx_session import OUTPUTS
+from indexer.exported_encoder import EXPORT_VERSION, FACTS, KIND, MODEL, TOKENIZER, ExportedEncoder, ExportFacts
+from indexer.openvino_session import OUTPUTS, Precision, convert
+from indexer.ranking_agreement import shared_of_the_best
 from indexer.sentence_encoder import SentenceEncoder
 from indexer.words import copy_head
 from scenes.artifact import write_folder
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
     _Rows = np.ndarray[Any, np.dtype[np.float32]]
 
 AGREEMENT = 0.9999
+SHARED = 0.99
+"""Queries are computed in less than fp32 only where so many of the ten best are those of fp32."""
 _OPSET = 17
+_TRACED = "model.onnx"
+_log = logging.getLogger(__name__)
 _USE_TORCH = "set WORDSIGHT_ENCODER_RUNTIME=torch to run this encoder without an export"
 PROBES = (
     "a cat",
@@ -36,35 +42,54 @@ PROBES = (
 )
 
 
-def export(files: EncoderFiles, target: Path) -> None:
-    """Write an ONNX export of an encoder's folder to `target`, whole or not at all.
+def export(files: EncoderFiles, target: Path, queries: Precision) -> None:
+    """Write an export of an encoder's folder to `target`, whole or not at all.
+
+    `queries` is the precision that queries are to be computed in; it is fp32 where that would change rankings.
 
     Raises `EnvironmentMissing` (`encoder_export_failed`) for a model that can't be exported and `Corrupt`
     (`encoder_export_disagrees`) where its vectors are not torch's: cosine below 0.9999 on any probe.
     """
     encoder = SentenceEncoder.load(files.name)
     try:
-        write_folder(target, KIND, {"export": EXPORT_VERSION}, lambda folder: _fill(folder, encoder, files.folder))
+        made = {"export": EXPORT_VERSION}
+        write_folder(target, KIND, made, lambda folder: _fill(folder, encoder, files.folder, queries))
     except OSError:
         if not target.is_dir():  # else another process was quicker; its export is as good
             raise
 
 
-def _fill(folder: Path, encoder: SentenceEncoder, source: Path | None) -> None:
+def _fill(folder: Path, encoder: SentenceEncoder, source: Path | None, queries: Precision) -> None:
     tokenizer: Any = encoder.model.tokenizer
     try:
         (folder / TOKENIZER).write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
-        _trace(encoder, folder / MODEL)
+        _trace(encoder, folder / _TRACED)
+        convert(folder / _TRACED, folder / MODEL)
+        (folder / _TRACED).unlink()
         copy_head(source, folder)
     except (RuntimeError, ValueError, TypeError, AttributeError, ImportError) as error:
         raise EnvironmentMissing(
             "encoder_export_failed", f"{encoder.recipe.model} can't be exported: {error}", fix=_USE_TORCH
         ) from error
-    facts = ExportFacts(recipe=encoder.recipe, pad_token=int(tokenizer.pad_token_id or 0), agreement=1.0)
-    found = agreement(OnnxEncoder.opened(folder, facts, DEFAULT_WORDING), encoder)
+    facts = ExportFacts(recipe=encoder.recipe, pad_token=int(tokenizer.pad_token_id or 0))
+    exact = ExportedEncoder.opened(folder, facts, DEFAULT_WORDING)
+    found = agreement(exact, encoder)
     if found < AGREEMENT:
         raise Corrupt("encoder_export_disagrees", f"the export agrees with torch only to {found:.5f}", fix=_USE_TORCH)
-    (folder / FACTS).write_text(facts.model_copy(update={"agreement": found}).model_dump_json(indent=1))
+    facts = _for_queries(facts.model_copy(update={"agreement": found}), folder, exact, queries)
+    (folder / FACTS).write_text(facts.model_dump_json(indent=1))
+
+
+def _for_queries(facts: ExportFacts, folder: Path, exact: ExportedEncoder, queries: Precision) -> ExportFacts:
+    """The same facts with the precision that queries may be computed in."""
+    if queries == "fp32":
+        return facts
+    tried = facts.model_copy(update={"queries": queries})
+    shared = shared_of_the_best(ExportedEncoder.opened(folder, tried, DEFAULT_WORDING), exact)
+    if shared < SHARED:
+        _log.warning("queries of %s stay in fp32: %s shares %.4f of the best", facts.recipe.model, queries, shared)
+        return facts
+    return tried.model_copy(update={"ranking": shared})
 
 
 def agreement(one: Encoder, other: Encoder) -> float:

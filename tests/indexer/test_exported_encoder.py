@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.encoder import LocatesWords
+from indexer.encoder_export import AGREEMENT, agreement
 from indexer.encoder_files import find_encoder
-from indexer.onnx_encoder import MODEL, batches, normalised
-from indexer.onnx_export import AGREEMENT, agreement
+from indexer.exported_encoder import MODEL, batches, normalised
 from indexer.sentence_encoder import SentenceEncoder
 from indexer.serving_encoder import ensure_export, load_encoder
 from indexer.tokenising import Tokenised
@@ -45,7 +45,7 @@ def test_a_calibrated_folder_is_exported_once_and_agrees_with_torch(home: Path, 
     assert [TEXTS[1][begin:end] for begin, end in places[1] if begin >= 0] == ["Two", "dogs", "one", "brown"]
     assert sum(end <= 0 for _, end in places[1]) == 1, "the prompt's word lies outside of the text"
     folder = ensure_export(find_encoder(name), home)
-    with (folder / MODEL).open("r+b") as file:
+    with (folder / MODEL).with_suffix(".bin").open("r+b") as file:
         file.seek(1_000_000)
         file.write(b"\x01\x02")
     with pytest.raises(Corrupt):

@@ -20,6 +20,8 @@ _PLACES_WORDS = """
 beside under behind near above inside against across from around
 """
 
+_SHORT = 0.5
+"""This share of the queries name two things, the others three."""
 _THINGS, _LOOKS = _THINGS_WORDS.split(), _LOOKS_WORDS.split()
 _DEEDS, _PLACES = _DEEDS_WORDS.split(), _PLACES_WORDS.split()
 
@@ -34,7 +36,7 @@ class Corpus:
 
 def corpus(documents: int, queries: int, seed: int) -> Corpus:
     """Descriptions of about 100 words, queries of 6 to 14."""
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - nothing here is a secret
     texts = [" ".join(_sentence(dice) for _ in range(9)) for _ in range(documents)]
     asked: dict[str, None] = {}
     while len(asked) < queries:
@@ -55,4 +57,4 @@ def _query(dice: random.Random) -> str:
     words = (
         f"a {dice.choice(_LOOKS)} {one} {dice.choice(_DEEDS)} {dice.choice(_PLACES)} a {dice.choice(_LOOKS)} {other}"
     )
-    return words if dice.random() < 0.5 else f"{words} with a {dice.choice(_LOOKS)} {dice.choice(_THINGS)}"
+    return words if dice.random() < _SHORT else f"{words} with a {dice.choice(_LOOKS)} {dice.choice(_THINGS)}"
