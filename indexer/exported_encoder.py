@@ -85,6 +85,11 @@ class ExportedEncoder:
     def recipe(self) -> EncoderRecipe:
         return self._recipe
 
+    @property
+    def precision(self) -> Precision:
+        """What queries are computed in."""
+        return self._queries.precision
+
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
         return self._encode(texts, self._recipe.query_prompt, self._queries.run)
 

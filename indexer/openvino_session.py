@@ -71,6 +71,7 @@ class QuerySessions:
     def __init__(self, file: Path, precision: Precision) -> None:
         """Raises as `OpenVinoSession.load`."""
         model = _core().read_model(str(file))
+        self.precision = precision
         self.beside = OpenVinoSession.of(model, precision)
         self._together = OpenVinoSession.of(model, precision, together=True) if cores() > 1 else self.beside
         self._running = 0

@@ -62,7 +62,8 @@ def _models() -> Check:
 
 def _encoder() -> Check:
     def load() -> object:
-        return load_encoder(None).recipe.model
+        encoder = load_encoder(None)
+        return f"{encoder.recipe.model}, queries in {getattr(encoder, 'precision', encoder.recipe.precision)}"
 
     return _tried("encoder", load)
 
