@@ -38,10 +38,10 @@ def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32
     filled = [place for place, words in enumerate(documents) if len(words)]
     if not filled or not len(query):
         return scores
-    said = np.concatenate([documents[place] for place in filled]).astype(np.float32)
+    said = np.concatenate([documents[place] for place in filled], dtype=np.float32)
     lengths = np.array([len(documents[place]) for place in filled])
     starts = np.cumsum(lengths) - lengths
-    products: NDArray[np.float32] = np.divide(query, _LEVELS, dtype=np.float32) @ said.T
+    products = np.ascontiguousarray((said @ np.divide(query, _LEVELS, dtype=np.float32).T).T)  # quicker this way round
     scores[0, filled] = _best_matches(products, starts)
     scores[1, filled] = _best_matches(_pair_products(products, lengths), starts)
     return scores

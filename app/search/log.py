@@ -19,7 +19,7 @@ from scenes.catalog.engine import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import Overloaded, WordsightError
 
-PAUSE = timedelta(milliseconds=50)
+PAUSE = timedelta(milliseconds=200)
 """Between two batches."""
 QUIET = timedelta(milliseconds=250)
 """Without a search for so long, the next one is stored before it is answered."""
