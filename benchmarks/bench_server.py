@@ -1,7 +1,8 @@
 """Our server, with everything on, beside the servers that a user could pick; same machine, run, texts and encoder.
 
 Each server runs alone and is warm; it answers a closed loop of distinct queries at concurrency 1, 8 and 32. Ours has
-keys, bounds and stored searches on. Judged as a ratio to the better of the thirty lines with torch's own threads and with one.
+keys, bounds and stored searches on. Judged as a ratio to the better of the thirty lines with torch's own threads and
+with one.
 """
 
 import json
