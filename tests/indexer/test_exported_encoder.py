@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.encoder import LocatesWords
-from indexer.encoder_export import AGREEMENT, agreement
+from indexer.encoder_export import AGREEMENT, SHARED, agreement, export
 from indexer.encoder_files import find_encoder
-from indexer.exported_encoder import MODEL, batches, normalised
+from indexer.exported_encoder import MODEL, ExportedEncoder, batches, normalised
+from indexer.made_up_scenes import corpus
+from indexer.ranking_agreement import shared_of_the_best
 from indexer.sentence_encoder import SentenceEncoder
-from indexer.serving_encoder import ensure_export, load_encoder
+from indexer.serving_encoder import Runtime, ensure_export, load_encoder
 from indexer.tokenising import Tokenised
 from scenes.errors import Corrupt
 
+RUNTIMES: tuple[Runtime, ...] = ("auto", "fp32")
 TEXTS = ["a cat", "Two dogs, one brown.", "", "ein Hünd im Schnee 雪", "a long street with shops " * 80]
 
 
@@ -62,6 +65,34 @@ def test_serving_needs_no_torch(home: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "(1, 384) []"
+
+
+@pytest.mark.encoder
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_query_has_the_same_numbers_alone_and_in_any_batch(home: Path, runtime: Runtime) -> None:
+    encoder = load_encoder(None, home, runtime=runtime)
+    queries = corpus(1, 48, seed=3).queries
+    alone = [encoder.encode_queries([query]) for query in queries]
+    together = encoder.encode_queries(queries)
+    assert np.array_equal(np.concatenate([one.vectors for one in alone]), together.vectors)
+    assert all(np.array_equal(one.words[0], words) for one, words in zip(alone, together.words, strict=True))
+
+
+@pytest.mark.encoder
+def test_queries_stay_in_fp32_where_less_would_change_rankings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("indexer.encoder_export.SHARED", 1.01)
+    export(find_encoder(None), tmp_path / "export", "bf16")
+    assert ExportedEncoder.load(tmp_path / "export").precision == "fp32"
+    assert "stay in fp32: bf16 shares" in caplog.text
+
+
+@pytest.mark.encoder
+def test_documents_are_in_fp32_whatever_queries_are(home: Path) -> None:
+    auto, exact = (load_encoder(None, home, runtime=runtime) for runtime in RUNTIMES)
+    assert np.array_equal(auto.encode_documents(TEXTS).vectors, exact.encode_documents(TEXTS).vectors)
+    assert shared_of_the_best(auto, exact) >= SHARED
 
 
 @given(st.lists(st.integers(1, 300), max_size=120))
