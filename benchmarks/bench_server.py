@@ -20,12 +20,10 @@ import numpy as np
 from benchmarks import recording
 from benchmarks.load import Plan
 from benchmarks.servers import SEARCH, Ours, ours, pace, served
-from indexer.embedding import embed
+from indexer.evaluation.gallery import Gallery
 from indexer.made_up_scenes import Corpus, corpus
 from indexer.ranking import Ranking
-from indexer.scoring import exact_scores
 from indexer.sentence_encoder import SentenceEncoder
-from indexer.snapshot import Found
 from scenes.description import SceneDescription
 from scenes.models import DEFAULT_ENCODER, find_model
 
@@ -144,18 +142,9 @@ def encoder_alone(queries: list[str]) -> float:
 
 def reference(texts: Corpus, asked: list[str]) -> list[set[int]]:
     """The top 10 of each query as the default ranking has it over torch in fp32 and exact search."""
-    encoder, ranking = SentenceEncoder.load(), Ranking()
-    stands = embed([SceneDescription.from_text(text) for text in texts.documents], encoder)
-    vectors = np.concatenate([one.vectors for one in stands])
-    words = {row: one.words for row, one in enumerate(stands)}
-    encoded = encoder.encode_queries(asked)
-    best = []
-    for vector, said in zip(encoded.vectors, encoded.words, strict=True):
-        scores = exact_scores(vectors, vector).reshape(len(stands), -1).max(axis=1)
-        rows = np.argsort(-scores, kind="stable")[: ranking.candidates(10)]
-        ranked = ranking.ranked(Found(rows, scores[rows]), said, words)
-        best.append(set(ranked.rows[:10].tolist()))
-    return best
+    descriptions = [SceneDescription.from_text(text) for text in texts.documents]
+    gallery = Gallery.of(descriptions, SentenceEncoder.load(), Ranking())
+    return [set(found.rows.tolist()) for found in gallery.search(asked, 10)]
 
 
 def overlap(texts: Corpus, server: Ours) -> float:

@@ -8,14 +8,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from indexer.encoder import Encoded, Spans, Vectors, Words
-from indexer.openvino_session import OpenVinoSession, Precision, QuerySessions
+from indexer.openvino_session import EncoderSessions, Precision
 from indexer.tokenising import Tokenised, Tokeniser, Tokens
 from indexer.words import WordHead, read_head
 from scenes.artifact import verify_folder
@@ -56,11 +55,9 @@ class ExportedEncoder:
     """Gives the vectors of the model that it was exported from, under the same recipe. Safe from several threads."""
 
     def __init__(self, model: Path, tokeniser: Tokeniser, head: WordHead, facts: ExportFacts) -> None:
-        """Raises as `OpenVinoSession.load`."""
-        self._model = model
-        self._queries = QuerySessions(model, facts.queries)
-        self._documents = self._queries.beside if facts.queries == "fp32" else None
-        self._opening = Lock()
+        """Raises as `EncoderSessions`."""
+        self._sessions = EncoderSessions(model, facts.queries)
+        self._precision = facts.queries
         self._head = head
         self._tokeniser = tokeniser
         self._recipe = facts.recipe
@@ -88,23 +85,16 @@ class ExportedEncoder:
     @property
     def precision(self) -> Precision:
         """What queries are computed in."""
-        return self._queries.precision
+        return self._precision
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
-        return self._encode(texts, self._recipe.query_prompt, self._queries.run)
+        return self._encode(texts, self._recipe.query_prompt, self._sessions.run_queries)
 
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
-        return self._encode(texts, self._recipe.document_prompt, self._for_documents().run)
+        return self._encode(texts, self._recipe.document_prompt, self._sessions.run_documents)
 
     def locate_words(self, texts: Sequence[str]) -> list[Spans]:
         return self._tokeniser.locate(texts, self._recipe.document_prompt)
-
-    def _for_documents(self) -> OpenVinoSession:
-        """Opened when the first document comes: a server mostly sees queries."""
-        with self._opening:
-            if self._documents is None:
-                self._documents = OpenVinoSession.load(self._model, "fp32")
-            return self._documents
 
     def _encode(self, texts: Sequence[str], prompt: str, run: Run) -> Encoded:
         tokenised = self._tokeniser.tokenise([prompt + text for text in texts])

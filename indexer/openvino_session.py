@@ -14,7 +14,7 @@ from scenes.errors import EnvironmentMissing
 from scenes.machine import cores
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, Core, Model
+    from openvino import Core, Model
 
 OUTPUTS = ["vectors", "hidden"]
 Precision = Literal["fp32", "bf16"]
@@ -22,34 +22,22 @@ _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 class OpenVinoSession:
-    """An exported encoder. Safe from several threads.
+    """A model compiled one way. Safe from several threads.
 
     A text's numbers are the same to the last bit alone and in any batch, on one thread and on several.
     """
 
-    def __init__(self, model: "CompiledModel") -> None:
-        self._model = model
-        self._inputs = {one.get_any_name() for one in model.inputs}
-        self._mine = local()
-
-    @classmethod
-    def load(cls, file: Path, precision: Precision) -> "OpenVinoSession":
-        """Calls run beside each other, each on one core.
-
-        Raises `EnvironmentMissing` (`encoder_not_installed`) and `RuntimeError` for a file that is no model.
-        """
-        return cls.of(_core().read_model(str(file)), precision)
-
-    @classmethod
-    def of(cls, model: "Model", precision: Precision, *, together: bool = False) -> "OpenVinoSession":
-        """Of a model that was read; `together` all cores share a call."""
+    def __init__(self, model: "Model", precision: Precision, *, together: bool) -> None:
+        """Calls run beside each other, each on one core; `together` all cores share a call."""
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": cores(),
             "NUM_STREAMS": 1 if together else cores(),
             "ENABLE_CPU_PINNING": False,  # several processes would pin themselves to the same cores
         }
-        return cls(_core().compile_model(model, "CPU", settings))
+        self._model = _core().compile_model(model, "CPU", settings)
+        self._inputs = {one.get_any_name() for one in self._model.inputs}
+        self._mine = local()
 
     def run(self, tokens: Tokens) -> tuple[Vectors, NDArray[np.float32]]:
         """Vectors float32 (n, dim), of any length, and hidden states float32 (n, longest, hidden)."""
@@ -65,28 +53,46 @@ class OpenVinoSession:
         return self._mine.request
 
 
-class QuerySessions:
-    """A lone text is shared by all cores; texts at once run beside each other. The numbers are the same."""
+class EncoderSessions:
+    """One exported encoder for queries, in their precision, and for documents, in fp32. Safe from several threads.
 
-    def __init__(self, file: Path, precision: Precision) -> None:
-        """Raises as `OpenVinoSession.load`."""
-        model = _core().read_model(str(file))
-        self.precision = precision
-        self.beside = OpenVinoSession.of(model, precision)
-        self._together = OpenVinoSession.of(model, precision, together=True) if cores() > 1 else self.beside
+    It is compiled for either when the first one comes: a server mostly sees queries, an import only documents.
+    """
+
+    def __init__(self, file: Path, queries: Precision) -> None:
+        """Raises `EnvironmentMissing` (`encoder_not_installed`) and `RuntimeError` for a file that is no model."""
+        self._model = _core().read_model(str(file))
+        self._queries = queries
+        self._many_cores = cores() > 1
+        self._opened: dict[tuple[Precision, bool], OpenVinoSession] = {}
         self._running = 0
         self._lock = Lock()
 
-    def run(self, tokens: Tokens) -> tuple[Vectors, NDArray[np.float32]]:
-        """As `OpenVinoSession.run`."""
+    def run_queries(self, tokens: Tokens) -> tuple[Vectors, NDArray[np.float32]]:
+        """As `OpenVinoSession.run`; a lone text is shared by all cores, texts at once run beside each other."""
+        beside = self._session(self._queries, together=False)
+        together = self._session(self._queries, together=self._many_cores)
         with self._lock:
             self._running += 1
             alone = self._running == 1 and len(tokens.ids) == 1
         try:
-            return (self._together if alone else self.beside).run(tokens)
+            return (together if alone else beside).run(tokens)
         finally:
             with self._lock:
                 self._running -= 1
+
+    def run_documents(self, tokens: Tokens) -> tuple[Vectors, NDArray[np.float32]]:
+        """As `OpenVinoSession.run`."""
+        return self._session("fp32", together=False).run(tokens)
+
+    def _session(self, precision: Precision, *, together: bool) -> OpenVinoSession:
+        opened = self._opened.get((precision, together))
+        if opened is not None:
+            return opened
+        with self._lock:
+            if (precision, together) not in self._opened:
+                self._opened[precision, together] = OpenVinoSession(self._model, precision, together=together)
+            return self._opened[precision, together]
 
 
 def convert(traced: Path, file: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from captioner.samples import copy_samples
 from indexer.made_up_scenes import corpus
+from tests.beir import write_set
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 BLOCK = re.compile(
@@ -50,14 +51,10 @@ def script(port: int, photos: Path) -> str:
 def make_set(folder: Path, ids: list[str]) -> None:
     """A retrieval set (BEIR) over these documents, and beside it captions of other images to calibrate with."""
     texts = corpus(60, 1, seed=5).documents
-    (folder / "qrels").mkdir(parents=True)
     named = list(zip(ids, texts, strict=False))
-    documents = [json.dumps({"_id": one, "title": "", "text": text}) for one, text in named]
-    (folder / "corpus.jsonl").write_text("\n".join(documents))
-    queries = [json.dumps({"_id": f"q-{one}", "text": text.split(".")[0]}) for one, text in named]
-    (folder / "queries.jsonl").write_text("\n".join(queries))
-    judged = ["query-id\tcorpus-id\tscore", *(f"q-{one}\t{one}\t1" for one in ids)]
-    (folder / "qrels" / "test.tsv").write_text("\n".join(judged))
+    documents = [{"_id": one, "text": text} for one, text in named]
+    queries = [{"_id": f"q-{one}", "text": text.split(".")[0]} for one, text in named]
+    write_set(folder, documents, queries, "".join(f"q-{one}\t{one}\t1\n" for one in ids))
     pairs = [{"image": f"other {i}", "captions": text.split(". ")[:4]} for i, text in enumerate(texts[len(ids) :])]
     (folder.parent / "pairs.jsonl").write_text("\n".join(json.dumps(pair) for pair in pairs))
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from captioner.samples import copy_samples
 from tests.app.conftest import Command
+from tests.beir import write_set
 
 pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 
@@ -79,17 +80,13 @@ def test_a_search_of_fields(animals: Command) -> None:
 
 
 def test_a_live_collection_is_measured_as_it_is_searched(animals: Command, tmp_path: Path) -> None:
-    (tmp_path / "qrels").mkdir()
-    corpus = [{"_id": "1", "text": "a cat"}, {"_id": "3", "text": "a bus"}]
-    (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
-    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "a bus in winter"}')
-    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\t3\t1\n")
+    queries = [{"_id": "q", "text": "a bus in winter"}]
+    write_set(tmp_path, [{"_id": "1", "text": "a cat"}, {"_id": "3", "text": "a bus"}], queries, "q\t3\t1\n")
     found = animals.json("eval", str(tmp_path), "--collection", "animals")
     assert (found["recall@1"], found["mrr"], found["queries"]) == (1.0, 1.0, 1)
     refused = animals.run("eval", str(tmp_path), "--collection", "animals", "--encoder", "x")
     assert (refused.returncode, "leave --encoder out" in refused.stderr) == (2, True)
-    (tmp_path / "corpus.jsonl").write_text('{"_id": "other", "text": "a cat"}')
-    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\tother\t1\n")
+    write_set(tmp_path, [{"_id": "other", "text": "a cat"}], queries, "q\tother\t1\n")
     foreign = animals.run("eval", str(tmp_path), "--collection", "animals")
     assert (foreign.returncode, "external_id" in foreign.stderr) == (2, True)
 

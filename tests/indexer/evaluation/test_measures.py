@@ -12,6 +12,7 @@ from indexer.evaluation.intervals import interval, p_value
 from indexer.evaluation.measures import measured
 from scenes.description import SceneDescription
 from scenes.errors import BadInput
+from tests.beir import write_set
 
 RELEVANT = {"q1": {"b": 1}, "q2": {"a": 1}}
 
@@ -47,11 +48,7 @@ def test_p_value_tells_a_difference_from_none() -> None:
 
 
 def beir(folder: Path, corpus: list[dict], qrels: str) -> Path:
-    (folder / "qrels").mkdir(parents=True)
-    (folder / "corpus.jsonl").write_text("".join(json.dumps(line) + "\n" for line in corpus))
-    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "a dog"}\n{"_id": "unjudged", "text": "x"}\n')
-    (folder / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{qrels}")
-    return folder
+    return write_set(folder, corpus, [{"_id": "q", "text": "a dog"}, {"_id": "unjudged", "text": "x"}], qrels)
 
 
 def test_plain_and_structured_descriptions_are_read(tmp_path: Path) -> None:
