@@ -5,8 +5,9 @@ checked with: bf16 where the machine multiplies it in hardware and ranks by it a
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,22 @@ from scenes.recipe import EncoderRecipe
 from scenes.wording import DEFAULT_WORDING, view_names
 
 KIND = "exported-encoder"
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 MODEL = "model.xml"
 TOKENIZER = "tokenizer.json"
 FACTS = "encoder.json"
 _BATCH = 32
 _BATCH_TOKENS = 4_096
-_CALL_TOKENS = 12
-"""What one more call costs, in tokens: weights are read once a call."""
+_STEP = 16
+"""Texts are padded to a multiple of so many tokens: sums over fewer lanes of a register round otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Row numbers of texts that are run together, each padded to `length` tokens."""
+
+    rows: list[int]
+    length: int
 
 
 Run = Callable[[Tokens], tuple[Vectors, NDArray[np.float32]]]
@@ -100,38 +109,38 @@ class ExportedEncoder:
         tokenised = self._tokeniser.tokenise([prompt + text for text in texts])
         vectors = np.empty((len(texts), self._recipe.dimensions), np.float32)
         words: dict[int, Words] = {}
+        planned = batches(tokenised, self._recipe.max_tokens)
 
-        def fill(rows: list[int]) -> None:
-            tokens = tokenised.batch(rows, self._pad)
+        def fill(batch: Batch) -> None:
+            rows = batch.rows
+            tokens = tokenised.batch(rows, batch.length, self._pad)
             raw, hidden = run(tokens)
             vectors[rows] = normalised(raw)
             words.update(zip(rows, self._head.words_of_batch(hidden, tokens.ids, tokens.mask), strict=True))
 
         if len(texts) > _BATCH:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(fill, batches(tokenised)))
+                list(pool.map(fill, planned))
         else:
-            for rows in batches(tokenised):
-                fill(rows)
+            for batch in planned:
+                fill(batch)
         return Encoded(vectors, tokenised.truncated, tuple(words[row] for row in range(len(texts))))
 
 
-def batches(tokenised: Tokenised) -> Iterator[list[int]]:
-    """Row numbers in batches of similar length, so that little is padding: ≤ 32 texts and ≤ 4,096 tokens each.
+def batches(tokenised: Tokenised, most: int) -> list[Batch]:
+    """Texts of one padded length share batches of ≤ 32 texts and ≤ 4,096 tokens; no text is padded over `most`.
 
-    A longer text begins a new batch where padding the others to its length would cost more than another call does.
+    How long a text is padded depends on the text alone, so that its numbers do not depend on its batch.
     """
-    batch: list[int] = []
-    padding = 0
-    for row in sorted(range(len(tokenised.ids)), key=lambda row: len(tokenised.ids[row])):
-        length = len(tokenised.ids[row])
-        padding += len(batch) * (length - len(tokenised.ids[batch[-1]])) if batch else 0
-        if batch and (len(batch) == _BATCH or (len(batch) + 1) * length > _BATCH_TOKENS or padding > _CALL_TOKENS):
-            yield batch
-            batch, padding = [], 0
-        batch.append(row)
-    if batch:
-        yield batch
+    alike: dict[int, list[int]] = {}
+    for row, tokens in enumerate(tokenised.ids):
+        alike.setdefault(min(most, -(-len(tokens) // _STEP) * _STEP), []).append(row)
+    found = []
+    for length in sorted(alike):
+        size = max(1, min(_BATCH, _BATCH_TOKENS // max(1, length)))
+        rows = alike[length]
+        found += [Batch(rows[start : start + size], length) for start in range(0, len(rows), size)]
+    return found
 
 
 def normalised(vectors: Vectors) -> Vectors:

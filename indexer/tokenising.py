@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """`ids` and `mask` int64 (n, longest), padded on the right; mask is 1 where there is a token."""
+    """`ids` and `mask` int64 (n, length), padded on the right; mask is 1 where there is a token."""
 
     ids: NDArray[np.int64]
     mask: NDArray[np.int64]
@@ -30,14 +30,11 @@ class Tokenised:
     ids: list[list[int]]
     truncated: NDArray[np.bool_]
 
-    def batch(self, rows: Sequence[int], pad: int) -> Tokens:
-        """Some of the texts as one padded batch."""
+    def batch(self, rows: Sequence[int], length: int, pad: int) -> Tokens:
+        """Some of the texts as one batch, all padded to `length` tokens."""
         chosen = [self.ids[row] for row in rows]
-        ids = np.full((len(chosen), max(len(one) for one in chosen)), pad, np.int64)
-        mask = np.zeros_like(ids)
-        for row, one in enumerate(chosen):
-            ids[row, : len(one)] = one
-            mask[row, : len(one)] = 1
+        ids = np.array([one + [pad] * (length - len(one)) for one in chosen], np.int64)
+        mask = (np.arange(length) < np.array([[len(one)] for one in chosen])).astype(np.int64)
         return Tokens(ids, mask)
 
 

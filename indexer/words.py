@@ -35,10 +35,16 @@ class WordHead:
         return np.split(self._projected(hidden[chosen]), ends[:-1])
 
     def _projected(self, said: NDArray[np.float32]) -> Words:
-        projected = said if self._projection is None else said @ self._projection
+        projected = said if self._projection is None else _product(said, self._projection)
         lengths = np.linalg.norm(projected, axis=1, keepdims=True)
         unit: Words = (projected / np.maximum(lengths, np.finfo(np.float32).tiny)).astype(np.float32, copy=False)
         return unit
+
+
+def _product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`rows @ matrix`; a lone row goes the way of many, so that a word's numbers do not depend on its neighbours."""
+    product: NDArray[np.float32] = np.repeat(rows, 2, axis=0) @ matrix if len(rows) == 1 else rows @ matrix
+    return product[: len(rows)]
 
 
 def kept_tokens(vocabulary: Iterable[tuple[str, int]], special: Iterable[int], size: int) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """The export serves the vectors of the model it came from, under the same recipe, without torch."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -71,7 +72,8 @@ def test_serving_needs_no_torch(home: Path) -> None:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_query_has_the_same_numbers_alone_and_in_any_batch(home: Path, runtime: Runtime) -> None:
     encoder = load_encoder(None, home, runtime=runtime)
-    queries = corpus(1, 48, seed=3).queries
+    queries = corpus(1, 32, seed=3).queries
+    queries += ["a red bus beside a blue one " * times for times in range(1, 9)] + ["a", "a cat", "a cat on a mat"]
     alone = [encoder.encode_queries([query]) for query in queries]
     together = encoder.encode_queries(queries)
     assert np.array_equal(np.concatenate([one.vectors for one in alone]), together.vectors)
@@ -96,14 +98,17 @@ def test_documents_are_in_fp32_whatever_queries_are(home: Path) -> None:
 
 
 @given(st.lists(st.integers(1, 300), max_size=120))
-def test_batches_hold_every_text_once_and_stay_bounded(lengths: list[int]) -> None:
+def test_batches_hold_every_text_once_padded_by_its_own_length(lengths: list[int]) -> None:
     tokenised = Tokenised([[1] * length for length in lengths], np.zeros(len(lengths), np.bool_))
-    found = list(batches(tokenised))
-    assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
+    found = batches(tokenised, most=300)
+    assert sorted(row for batch in found for row in batch.rows) == list(range(len(lengths)))
     for batch in found:
-        tokens = tokenised.batch(batch, 0)
-        assert len(batch) == 1 or (len(batch) <= 32 and tokens.ids.size <= 4_096)
-        assert tokens.mask.sum() == sum(lengths[row] for row in batch)
+        tokens = tokenised.batch(batch.rows, batch.length, pad=0)
+        assert tokens.ids.shape == (len(batch.rows), batch.length)
+        assert len(batch.rows) <= 32
+        assert tokens.ids.size <= 4_096
+        assert {min(300, math.ceil(lengths[row] / 16) * 16) for row in batch.rows} == {batch.length}
+        assert tokens.mask.sum() == tokens.ids.sum() == sum(lengths[row] for row in batch.rows)
 
 
 def test_a_zero_vector_stays_finite() -> None:
