@@ -9,7 +9,6 @@ import json
 import logging
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.fresh_ids import fresh_id
 from app.metrics import Metrics
 from app.problems import problem
 from app.stages import Stage, kept
@@ -128,7 +128,7 @@ def _limit_s(path: str) -> float | None:
 
 def _request_id(scope: Scope) -> str:
     given: bytes = dict(scope["headers"]).get(b"x-request-id", b"")
-    return given.decode() if _ID.match(given) else uuid.uuid4().hex
+    return given.decode() if _ID.match(given) else fresh_id().hex
 
 
 _BUSY = problem(

@@ -10,9 +10,10 @@ from typing import Protocol
 
 from indexer.encoder import Encoder, LocatesWords
 from indexer.encoder_files import find_encoder
+from indexer.late_interaction import late_scores, pack
 from indexer.loading import Accelerate
 from indexer.loading import itself as no_replica
-from indexer.microbatch import MicroBatcher, QueryEncoder, RememberingEncoder, itself
+from indexer.microbatch import EncodedQuery, MicroBatcher, QueryEncoder, RememberingEncoder
 from indexer.searcher import Searcher
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
@@ -159,13 +160,19 @@ class Engines:
         encoder = await asyncio.to_thread(self._load, name)
         batcher = MicroBatcher(encoder, runners=cores(), seen=self.watcher.batch_seen)
         self._batchers.append(batcher)
-        await batcher.encode_then(_WARM, itself, remember=False)
+        await batcher.encode_then(_WARM, _ranked_alone, remember=False)
         searcher = Searcher(self._catalog, encoder.recipe, self._home, self._accelerate)
         if self._followers is not None:
             await self._followers.enter_async_context(searcher.following())
         relevance = await asyncio.to_thread(_relevance, name, encoder)
         remembering = RememberingEncoder(batcher, hit=self.watcher.cache_hit)
         return Engine(remembering, encoder, encoder.recipe.fingerprint(), searcher, relevance, _locator(encoder))
+
+
+def _ranked_alone(encoded: EncodedQuery) -> None:
+    """Rank the query itself, so that what ranks is compiled."""
+    if encoded.words is not None:
+        late_scores(encoded.words, [pack(encoded.words)])
 
 
 def _locator(encoder: Encoder) -> LocatesWords | None:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from app.fresh_ids import fresh_id
 from app.search.engines import Engine, Engines, Watcher
 from app.search.evidence import chosen, content_words
 from app.search.known import KnownCollections, KnownImages
@@ -179,7 +180,7 @@ class SearchService:
             return None
         now = datetime.now(UTC)
         search = StoredSearch(
-            id=uuid.uuid4(),
+            id=fresh_id(),
             collection_id=at.collection.id,
             release=at.release,
             query_text=query.query if policy == "full" else None,

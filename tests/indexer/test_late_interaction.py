@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.late_interaction import REACH, late_scores, pack
+from indexer.late_interaction import late_scores, pack
+from indexer.late_kernel import REACH
 from indexer.ranking import Ranking
 from indexer.snapshot import Found
 from indexer.words import WordHead, kept_tokens
