@@ -31,7 +31,7 @@ def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_inner
 def _multiply(query: Any, said: Any, word: Any, products: Any) -> None:
-    """Products (q, ≥ t) of a query's words with one document's; `word` (word_dim,) is room for one of them."""
+    """Products (q, ≥ t + REACH) of a query's words with one document's; `word` (word_dim,) is room for one of them."""
     for place in range(len(said)):
         for i in range(len(word)):
             word[i] = said[place, i]
@@ -44,13 +44,14 @@ def _multiply(query: Any, said: Any, word: Any, products: Any) -> None:
 
 @_inner
 def _best_of_words(products: Any, length: int) -> Any:
-    """The sum over the query's words of their best product; what is below 0 becomes 0."""
+    """The sum over the query's words of their best product; what is below 0, or behind the last word, becomes 0."""
     summed = _ZERO
     for asked in range(len(products)):
         best = _LEAST
         for place in range(length):
             best = max(best, products[asked, place])
             products[asked, place] = max(products[asked, place], _ZERO)
+        products[asked, length : length + REACH] = _ZERO
         summed += best
     return summed
 
@@ -61,9 +62,11 @@ def _best_of_pairs(products: Any, length: int, pairs: int) -> Any:
     summed, following = _ZERO, min(1, len(products) - 1)
     for asked in range(pairs):
         best = _ZERO
-        for step in range(REACH + 1):
-            for place in range(length - step):
-                best = max(best, products[asked, place] * products[asked + following, place + step])
+        for place in range(length):
+            second = products[asked + following, place]
+            for step in range(1, REACH + 1):
+                second = max(second, products[asked + following, place + step])
+            best = max(best, products[asked, place] * second)
         summed += best
     return summed
 
@@ -77,7 +80,7 @@ def late_kernel(query: NDArray[np.float32], said: NDArray[np.int8], lengths: NDA
     """
     words, pairs = len(query), max(1, len(query) - 1)
     scores = np.empty((2, len(lengths)), np.float32)
-    products = np.empty((words, lengths.max()), np.float32)
+    products = np.empty((words, lengths.max() + REACH), np.float32)
     word = np.empty(said.shape[1], np.float32)
     begin = 0
     for document in range(len(lengths)):
