@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import pytest_socket
+from hypothesis import settings
 
 from scenes.catalog.embedded import postgres
 from scenes.catalog.engine import Catalog
@@ -18,6 +19,8 @@ from scenes.catalog.migrations import migrate
 SOCKET_GROUPS = {"postgres", "encoder", "vllm", "browser", "cli", "http"}
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -121,7 +121,7 @@ def test_another_kind_is_told(tmp_path: Path) -> None:
         read_manifest(tmp_path / "out", "release")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(files=st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.binary(max_size=64), max_size=4))
 def test_any_files_verify(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> None:
     folder = tmp_path_factory.mktemp("artifact") / "out"

@@ -41,7 +41,7 @@ def hits(draw: st.DrawFn, wanted: frozenset[str]) -> Hit:
     return Hit(shown, draw(SCORES), chance, chosen(shown.phrases, wanted, shares))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 @given(st.lists(hits(content_words("a red bus")), max_size=4), st.none() | st.integers(0, 99), st.booleans())
 def test_the_written_reply_is_the_answer(found: list[Hit], exists: int | None, stored: bool) -> None:
     frame = Answer(

@@ -109,7 +109,7 @@ def shared(postgres_server: str, runner: asyncio.Runner) -> Iterator[Catalog]:
     runner.run(catalog.close())
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(documents, described), min_size=1, max_size=8), st.lists(filters, min_size=1, max_size=12))
 @example([({"b": [[0]]}, SceneDescription(detail="x"))], [{"metadata.b": 0}, {"metadata.b": {"gte": 0}}])
 @example(
