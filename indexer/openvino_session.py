@@ -117,4 +117,17 @@ def _core() -> "Core":
         raise EnvironmentMissing(
             "encoder_not_installed", "openvino is not installed", fix="pip install 'wordsight[server]'"
         ) from error
+    _read_a_tensor()
     return Core()
+
+
+def _read_a_tensor() -> None:
+    """Once, from one thread: where two threads read the first one at the same time, OpenVINO waits for ever.
+
+    What is made at the first reading is guarded by a lock that is held while the interpreter is let go of.
+    """
+    from openvino import Tensor
+
+    for kind in (np.int64, np.float32):
+        tensor = Tensor(np.zeros(1, kind))
+        tensor.data[:] = np.array(tensor.data)
