@@ -13,8 +13,9 @@ on the other. Beside it stands the error that a perfect calibration would show o
 
 NOTHING = """Can it tell that nothing matches? Each query's image is taken away; the share of these searches whose
 first P(relevant) lies below the bound under which so many searches with their image fall. Scenes of one kind resemble
-each other, so that something else mostly fits: the bar of .60 at 5 % is missed, and no answer claims that nothing
-matches."""
+each other, so that something else mostly fits; and for a third of the queries another image comes first also where
+theirs is there, so that the best answer is the same with it and without. The bar of .60 at 5 % is missed, and no answer
+claims that nothing matches."""
 
 DATA = """## Data
 
