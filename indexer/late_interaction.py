@@ -30,7 +30,8 @@ def pack(words: Words) -> Packed:
 def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32]:
     """MaxSim by words and by pairs of one query against documents, float32 (2, n), about −1…1 and 0…1.
 
-    0 where the query or the document has no words. A query of one word is a pair with itself.
+    0 where the query or the document has no words. A query of one word is a pair with itself. Raises `ValueError` where
+    word vectors differ in length.
     """
     from indexer.late_kernel import late_kernel
 
@@ -39,5 +40,7 @@ def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32
     if filled and len(query):
         lengths = np.array([len(documents[place]) for place in filled], np.int64)
         said = np.concatenate([documents[place] for place in filled])
+        if said.shape[1] != query.shape[1]:
+            raise ValueError(f"word vectors of {said.shape[1]} numbers beside a query's of {query.shape[1]}")
         scores[:, filled] = late_kernel(np.divide(query, _LEVELS, dtype=np.float32, order="C"), said, lengths)
     return scores

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,11 @@ def test_pairs_bind_a_colour_to_its_object() -> None:
     words, pairs = late_scores(query, [right, swapped])
     assert abs(words[0] - words[1]) < 1e-6
     assert pairs[0] > pairs[1]
+
+
+def test_words_of_another_length_are_refused() -> None:
+    with pytest.raises(ValueError, match="8 numbers beside a query's of 7"):
+        late_scores(unit_rows(1, 2)[:, :7], [pack(unit_rows(2, 3))])
 
 
 def test_candidates_are_ranked_by_words_and_ties_by_row() -> None:
