@@ -21,6 +21,7 @@ PLANTED = {
     "door: vllm": ("captioner/run.py", "import vllm"),
     "door: faiss": ("indexer/searcher.py", "import faiss"),
     "door: sentence_transformers": ("indexer/embedding.py", "import sentence_transformers"),
+    "door: numba": ("indexer/embedding.py", "import numba"),
     "door: openvino": ("indexer/embedding.py", "import openvino"),
     "door: tokenizers": ("indexer/embedding.py", "import tokenizers"),
     "door: sqlalchemy": ("app/main.py", "import sqlalchemy"),

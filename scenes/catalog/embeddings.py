@@ -102,12 +102,15 @@ async def store(
     names = ("description_id", "vectors", "words", "truncated")
     sent = func.unnest(*arrays).table_valued(*names, name="sent").render_derived()
     there = select(*sent.c, literal(encoder)).join(descriptions, descriptions.c.id == sent.c.description_id)
-    new = upsert(embeddings).from_select([*names, "encoder"], there).on_conflict_do_nothing()
+    held = there.with_for_update(read=True, key_share=True, of=descriptions)  # what is being deleted is waited for
+    new = upsert(embeddings).from_select([*names, "encoder"], held).on_conflict_do_nothing()
+    if not seen:
+        await session.execute(new)
+        return
+    generation = await next_generation(session, collection_id)
     await session.execute(new)
-    if seen:
-        generation = await next_generation(session, collection_id)
-        mine = is_one_of(images.c.description_id, ids)
-        await session.execute(update(images).where(mine).values(generation=generation))
+    mine = is_one_of(images.c.description_id, ids)
+    await session.execute(update(images).where(mine).values(generation=generation))
 
 
 async def stream(

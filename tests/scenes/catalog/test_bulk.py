@@ -1,5 +1,7 @@
 """More images in one call than Postgres takes parameters; deletion leaves nothing but that it happened."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from sqlalchemy import func, select, text
@@ -108,6 +110,30 @@ async def test_vectors_of_what_was_deleted_meanwhile_are_left_out(catalog: Catal
         await images.delete(session, collection.id, [external_image_id("a")])
         rows = [(row_id, plain(np.full((1, 4), row_id, np.float32))) for row_id, _ in todo]
         await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows)
+        (batch,) = [b async for b in embeddings.stream(session, collection.id, ENCODER)]
+    assert batch.vectors.tolist() == [[[todo[1][0]] * 4]]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+async def test_vectors_of_what_is_being_deleted_are_left_out(
+    catalog: Catalog, collection: CollectionRow, seen: bool
+) -> None:
+    async with catalog.writing() as session:
+        await publishing.publish(session, collection.id, [machine("a"), machine("b")])
+        todo = await embeddings.missing(session, collection.id, ENCODER.fingerprint(), 10)
+    rows = [(row_id, plain(np.full((1, 4), row_id, np.float32))) for row_id, _ in todo]
+
+    async def store() -> None:
+        async with catalog.writing() as session:
+            await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows, seen=seen)
+
+    async with catalog.writing() as session:
+        await images.delete(session, collection.id, [external_image_id("a")])
+        storing = asyncio.create_task(store())
+        await asyncio.sleep(0.2)
+        assert not storing.done()
+    await storing
+    async with catalog.reading() as session:
         (batch,) = [b async for b in embeddings.stream(session, collection.id, ENCODER)]
     assert batch.vectors.tolist() == [[[todo[1][0]] * 4]]
 
