@@ -11,7 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
-from benchmarks import recording
+from benchmarks import recording, server_page
 
 PREFIX = {"test": "long_", "bench": "bench_"}
 
@@ -42,6 +42,7 @@ def main(kind: str, *wanted: str) -> int:
         print(f"no group is named {', '.join(sorted(unknown))}; known: {', '.join(known)}")
         return 2
     outcomes = {name: run(name) for name in (wanted or known)}
+    server_page.write(recording.ROOT / "docs")
     for name, outcome in outcomes.items():
         print(f"  {name:<32}{outcome}")
     failed = sum(outcome == "failed" for outcome in outcomes.values())
