@@ -30,8 +30,8 @@ from scenes.relevance import Relevance
 MEASURED = (
     "indexer/evaluation", "indexer/ranking.py", "indexer/late_interaction.py", "indexer/late_kernel.py",
     "indexer/words.py", "indexer/embedding.py", "scenes/relevance.py", "scenes/wording.py",
-    "scenes/wordsight-minilm-1.npz",
-    "scenes/wordsight-minilm-1.json", "benchmarks/bench_quality.py", "benchmarks/quality_probability.py",
+    "scenes/wordsight-minilm-1.npz", "scenes/wordsight-minilm-1.json",
+    "benchmarks/bench_quality.py", "benchmarks/quality_probability.py",
 )  # fmt: skip
 DENSE = Ranking(dense=1.0, words=0.0, pairs=0.0)
 WORDS = Ranking(dense=0.2, words=0.8, pairs=0.0)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rcParams
 from matplotlib.figure import Figure
 
+from benchmarks.page_parts import save_plot, table, where
 from scenes.artifact import write_file
 
 _MIB = 2**20
@@ -27,9 +27,8 @@ def at_promise(curve: Mapping[str, Mapping[str, float]], recall: float) -> dict[
 def write(folder: Path, figures: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
     """Write the page and its plot."""
     _plot(folder / "images" / "index-growth.svg", figures["cells"])
-    where = f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB"
     parts = [
-        _HEAD.format(where=where, likeness=figures["neighbour_likeness"]),
+        _HEAD.format(where=where(machine), likeness=figures["neighbour_likeness"]),
         *map(_bar, figures["bars"]),
         _table(figures),
     ]
@@ -52,23 +51,17 @@ def _bar(bar: Mapping[str, Any]) -> str:
 def _table(figures: Mapping[str, Any]) -> str:
     titles = ("vectors", "system", "build s", "disk MiB", "anonymous MiB", "file-backed MiB", "cold start s", "effort")
     titles += ("recall@10", "p50 ms", "p99 ms")
-    lines = [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
-    for name, sizes in figures["cells"].items():
-        lines += [_row(name, cell) for cell in sizes.values()]
-    return "\n".join(lines[:2] + sorted(lines[2:], key=_size_of))
+    found = [(name, cell) for name, sizes in figures["cells"].items() for cell in sizes.values()]
+    return table(titles, [_row(name, cell) for name, cell in sorted(found, key=lambda one: int(one[1]["n"]))])
 
 
-def _size_of(line: str) -> int:
-    return int(line.split("|")[1].replace(",", ""))
-
-
-def _row(name: str, cell: Mapping[str, Any]) -> str:
+def _row(name: str, cell: Mapping[str, Any]) -> list[str]:
     one = at_promise(cell["curve"], _RECALL)
     memory = [f"{cell['memory_bytes'][kind] / _MIB:,.0f}" for kind in ("anonymous", "file")]
     cells = [f"{cell['n']:,}", name, f"{cell['build_s']:.1f}", f"{cell['disk_bytes'] / _MIB:,.0f}"]
     cells += memory
     cells += [f"{cell['ready_s']:.2f}", *_reached(cell, one)]
-    return f"| {' | '.join(cells)} |"
+    return cells
 
 
 def _reached(cell: Mapping[str, Any], one: Mapping[str, float] | None) -> list[str]:
@@ -79,15 +72,11 @@ def _reached(cell: Mapping[str, Any], one: Mapping[str, float] | None) -> list[s
 
 
 def _served(figures: Mapping[str, Any]) -> str:
-    lines = [
-        "| as tuned, vectors | k = 10 p50 · p99 ms | k = 50 | k = 10, 1 % changed since |",
-        "| --- | --- | --- | --- |",
-    ]
+    rows = []
     for cell in figures["cells"]["wordsight"].values():
         served = [cell["as_served"][name] for name in ("k10", "k50", "k10_beside_1_percent_changed")]
-        times = [f"{one['p50_ms']:.3f} · {one['p99_ms']:.3f}" for one in served]
-        lines.append(f"| {cell['n']:,} | {' | '.join(times)} |")
-    return "\n".join(lines)
+        rows.append([f"{cell['n']:,}", *(f"{one['p50_ms']:.3f} · {one['p99_ms']:.3f}" for one in served)])
+    return table(("as tuned, vectors", "k = 10 p50 · p99 ms", "k = 50", "k = 10, 1 % changed since"), rows)
 
 
 def _plot(path: Path, cells: Mapping[str, Any]) -> None:
@@ -98,7 +87,6 @@ def _plot(path: Path, cells: Mapping[str, Any]) -> None:
             "p50_ms"
         ],
     }
-    rcParams["svg.hashsalt"] = "wordsight"
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     for axes, (title, value) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for name, sizes in cells.items():
@@ -107,8 +95,7 @@ def _plot(path: Path, cells: Mapping[str, Any]) -> None:
         axes.set(title=title, xlabel="vectors", xscale="log", yscale="log")
         axes.grid(visible=True, alpha=0.3)
     figure.axes[0].legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
+    save_plot(figure, path)
 
 
 _HEAD = """# The index, measured

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page_parts import table
 from benchmarks.quality_texts import DATA, HEAD, NOTHING, PROBABILITY, REJECTED
 from indexer.evaluation.intervals import Interval
 from indexer.evaluation.plots import bars, lines
@@ -27,47 +28,44 @@ def _numbered(steps: list[Any]) -> list[tuple[int, Any]]:
 
 
 def _retrieval(steps: list[Any]) -> str:
-    lines = [
-        "| step | R@1 | R@5 | R@10 | MRR | R@1 with distractors | MRR |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for number, row in _numbered(steps):
         one, other = row["retrieval"]["coco-gpt4o"], row["retrieval"]["coco-gpt4o-distractors"]
         cells = [_ranged(one["recall@1"]), *(_plain(one[name]) for name in ("recall@5", "recall@10", "mrr"))]
         cells += [_ranged(other["recall@1"]), _plain(other["mrr"])]
-        lines.append(f"| {number}. {row['title']} | {' | '.join(cells)} |")
-    return "## Retrieval\n\n" + "\n".join(lines)
+        rows.append([f"{number}. {row['title']}", *cells])
+    titles = ("step", "R@1", "R@5", "R@10", "MRR", "R@1 with distractors", "MRR")
+    return "## Retrieval\n\n" + table(titles, rows)
 
 
 def _composition(steps: list[Any]) -> str:
     parts = ["## Composition\n\nDoes the true caption score above its hard negative? Chance and blind are .5."]
     for name in ("compositional-captions", "compositional"):
         kinds = sorted(steps[0]["composition"][name], key=lambda kind: (_LAST.get(kind, 0), kind))
-        lines = [f"| {name} | {' | '.join(kinds)} |", f"| --- |{' --- |' * len(kinds)}"]
-        for number, row in _numbered(steps):
-            values = [_plain(row["composition"][name][kind]) for kind in kinds]
-            lines.append(f"| {number}. {row['title']} | {' | '.join(values)} |")
+        rows = [
+            [f"{number}. {row['title']}", *(_plain(row["composition"][name][kind]) for kind in kinds)]
+            for number, row in _numbered(steps)
+        ]
         last = [_range(steps[-1]["composition"][name][kind]) for kind in kinds]
-        lines.append(f"| 95 % interval of the default | {' | '.join(last)} |")
-        parts.append("\n".join(lines))
+        parts.append(table([name, *kinds], [*rows, ["95 % interval of the default", *last]]))
     return "\n\n".join(parts)
 
 
 def _bars(figures: Mapping[str, Any]) -> str:
-    lines = ["| what | bar | reached | |", "| --- | --- | --- | --- |"]
+    rows = []
     for name, one in figures["judged"].items():
         verdict = "yes" if one["reached"][0] >= one["bar"] else "no"
-        lines.append(f"| {name} | {one['bar']:.2f} | {_ranged(one['reached'])} | {verdict} |")
-    return "## Bars of this release\n\n" + "\n".join(lines)
+        rows.append([name, f"{one['bar']:.2f}", _ranged(one["reached"]), verdict])
+    return "## Bars of this release\n\n" + table(("what", "bar", "reached", ""), rows)
 
 
 def _probability(chances: Mapping[str, Any], folder: Path) -> str:
-    rows = ["| set | fitted | error | a perfect one's |", "| --- | --- | --- | --- |"]
+    rows = []
     for name, one in chances.items():
         for way in ("trained elsewhere", "fitted on the other half"):
-            rows.append(f"| {name} | {way} | {one[way]['error']:.3f} | {one[way]['floor']:.3f} |")
+            rows.append([name, way, *_errors(one[way])])
         for number, half in enumerate(one["halves"], start=1):
-            rows.append(f"| {name} | half {number} alone | {half['error']:.3f} | {half['floor']:.3f} |")
+            rows.append([name, f"half {number} alone", *_errors(half)])
     curves = {
         name: (one["trained elsewhere"]["stated"], one["trained elsewhere"]["found"]) for name, one in chances.items()
     }
@@ -76,13 +74,14 @@ def _probability(chances: Mapping[str, Any], folder: Path) -> str:
         curves | {"perfect": ([0, 1], [0, 1])},
     )  # fmt: skip
     alarms = list(next(iter(chances.values()))["nothing"])
-    told = [f"| removed and told, by false alarms | {' | '.join(alarms)} |", f"| --- |{' --- |' * len(alarms)}"]
-    for name, one in chances.items():
-        shares = [f"{one['nothing'][at]:.3f}" for at in alarms]
-        told.append(f"| {name} | {' | '.join(shares)} |")
-    return "\n\n".join(
-        [PROBABILITY, "\n".join(rows), "![reliability](images/reliability.svg)", NOTHING, "\n".join(told)]
-    )
+    told = [[name, *(f"{one['nothing'][at]:.3f}" for at in alarms)] for name, one in chances.items()]
+    errors = table(("set", "fitted", "error", "a perfect one's"), rows)
+    removed = table(["removed and told, by false alarms", *alarms], told)
+    return "\n\n".join([PROBABILITY, errors, "![reliability](images/reliability.svg)", NOTHING, removed])
+
+
+def _errors(one: Mapping[str, float]) -> list[str]:
+    return [f"{one['error']:.3f}", f"{one['floor']:.3f}"]
 
 
 def _training(calibration: Mapping[str, Any]) -> str:
@@ -99,11 +98,8 @@ def _training(calibration: Mapping[str, Any]) -> str:
 
 
 def _rejected() -> str:
-    lines = ["| tried | measured |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in REJECTED)]
-    return (
-        "## What did not help\n\nMeasured once while the ranking was made, and left out of the code.\n\n"
-        + "\n".join(lines)
-    )
+    head = "## What did not help\n\nMeasured once while the ranking was made, and left out of the code.\n\n"
+    return head + table(("tried", "measured"), REJECTED)
 
 
 def _plain(value: list[float]) -> str:

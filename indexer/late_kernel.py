@@ -6,6 +6,7 @@ not depend on the documents beside it.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,19 @@ from numpy.typing import NDArray
 
 REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
-_FAST = {"reassoc", "contract", "nsz"}
 _WHOLE = "float32[:,::1](float32[:,::1], int8[:,::1], int64[::1])"
 _LEAST = np.float32(-np.inf)
 _ZERO = np.float32(0)
-_inner = njit(nogil=True, fastmath=_FAST, inline="always")
+_njit = partial(njit, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+_inner = _njit(inline="always")
 
 
 def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiled once for this processor and kept; where no folder can be written, at every start."""
     try:
-        return njit(_WHOLE, nogil=True, fastmath=_FAST, cache=True)(function)
+        return _njit(_WHOLE, cache=True)(function)
     except RuntimeError:  # numba finds no folder to keep it in
-        return njit(_WHOLE, nogil=True, fastmath=_FAST)(function)
+        return _njit(_WHOLE)(function)
 
 
 @_inner

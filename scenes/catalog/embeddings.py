@@ -104,13 +104,11 @@ async def store(
     there = select(*sent.c, literal(encoder)).join(descriptions, descriptions.c.id == sent.c.description_id)
     held = there.with_for_update(read=True, key_share=True, of=descriptions)  # what is being deleted is waited for
     new = upsert(embeddings).from_select([*names, "encoder"], held).on_conflict_do_nothing()
-    if not seen:
-        await session.execute(new)
-        return
-    generation = await next_generation(session, collection_id)
+    generation = await next_generation(session, collection_id) if seen else None
     await session.execute(new)
-    mine = is_one_of(images.c.description_id, ids)
-    await session.execute(update(images).where(mine).values(generation=generation))
+    if generation is not None:
+        mine = is_one_of(images.c.description_id, ids)
+        await session.execute(update(images).where(mine).values(generation=generation))
 
 
 async def stream(
