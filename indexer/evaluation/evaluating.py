@@ -13,6 +13,7 @@ from indexer.evaluation.gallery import Gallery, Tick
 from indexer.evaluation.intervals import Interval, interval
 from indexer.evaluation.measures import Run, measured
 from indexer.ranking import Ranking
+from indexer.reranking import Reranking
 from scenes.description import SceneDescription
 
 FOUND = 50
@@ -21,7 +22,8 @@ FOUND = 50
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`measures` by the contract's names, `values` float64 (queries,) for each; `clusters` names each query's image."""
+    """`measures` by the contract's names, `values` float64 (queries,) for each; `clusters` names each query's image;
+    `reranker` names the model that ordered the best again, None where none did."""
 
     dataset: str
     documents: int
@@ -30,6 +32,7 @@ class Evaluation:
     values: Mapping[str, NDArray[np.float64]]
     clusters: tuple[str, ...]
     composition: Composition | None
+    reranker: str | None = None
 
 
 def evaluate(
@@ -38,19 +41,22 @@ def evaluate(
     ranking: Ranking,
     pairs: Sequence[Minimal] | None = None,
     tick: Tick = lambda _done, _total: None,
+    reranking: Reranking | None = None,
 ) -> Evaluation:
     """Rank every query over the whole set, and every minimal pair, as the server would."""
-    gallery = Gallery.of(dataset.documents, encoder, ranking, tick)
+    gallery = Gallery.of(dataset.documents, encoder, ranking, tick, reranking)
     found = gallery.search(dataset.queries, FOUND)
     run = {
         query: {dataset.document_ids[row]: float(score) for row, score in zip(one.rows, one.scores, strict=True)}
         for query, one in zip(dataset.query_ids, found, strict=True)
     }
-    composition = None if pairs is None else composed(pairs, PairedDescriptions(encoder, ranking))
-    return summarised(dataset, run, composition)
+    composition = None if pairs is None else composed(pairs, PairedDescriptions(encoder, ranking, reranking))
+    return summarised(dataset, run, composition, reranking)
 
 
-def summarised(dataset: Dataset, run: Run, composition: Composition | None) -> Evaluation:
+def summarised(
+    dataset: Dataset, run: Run, composition: Composition | None, reranking: Reranking | None = None
+) -> Evaluation:
     """The measures of a run, with intervals over the right images."""
     values = measured(run, dataset.relevant, dataset.query_ids)
     clusters = tuple(min(dataset.relevant[query]) for query in dataset.query_ids)
@@ -62,15 +68,17 @@ def summarised(dataset: Dataset, run: Run, composition: Composition | None) -> E
         values=values,
         clusters=clusters,
         composition=composition,
+        reranker=None if reranking is None else reranking.reranker.name,
     )
 
 
 class PairedDescriptions:
     """Scores (query, description) pairs; each description is embedded once."""
 
-    def __init__(self, encoder: Encoder, ranking: Ranking) -> None:
+    def __init__(self, encoder: Encoder, ranking: Ranking, reranking: Reranking | None = None) -> None:
         self._encoder = encoder
         self._ranking = ranking
+        self._reranking = reranking
         self._galleries: dict[tuple[str, ...], tuple[dict[str, int], Gallery]] = {}
 
     def __call__(self, queries: Sequence[str], descriptions: Sequence[SceneDescription]) -> NDArray[np.float32]:
@@ -79,7 +87,8 @@ class PairedDescriptions:
         distinct = dict(zip(keys, descriptions, strict=True))
         name = tuple(sorted(distinct))
         if name not in self._galleries:
-            gallery = Gallery.of([distinct[key] for key in name], self._encoder, self._ranking)
+            chosen = [distinct[key] for key in name]
+            gallery = Gallery.of(chosen, self._encoder, self._ranking, reranking=self._reranking)
             self._galleries[name] = ({key: place for place, key in enumerate(name)}, gallery)
         places, gallery = self._galleries[name]
         return gallery.pair_scores(queries, [places[key] for key in keys])

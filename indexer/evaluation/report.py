@@ -36,7 +36,7 @@ def markdown(found: Evaluation, difference: Mapping[str, Any] | None = None) -> 
     """The page."""
     parts = [
         f"# {found.dataset}",
-        f"{found.queries} queries over {found.documents} descriptions. {_HOW}",
+        f"{found.queries} queries over {found.documents} descriptions{_again(found)}. {_HOW}",
         table("measure", found.measures),
         f"![measures]({MEASURES_PLOT})",
     ]
@@ -47,6 +47,10 @@ def markdown(found: Evaluation, difference: Mapping[str, Any] | None = None) -> 
     if difference is not None:
         parts += ["## Against an earlier run", _differences(difference)]
     return "\n\n".join(parts) + "\n"
+
+
+def _again(found: Evaluation) -> str:
+    return f", the best 50 re-ranked by {found.reranker}" if found.reranker else ""
 
 
 def table(head: str, rows: Mapping[str, Interval]) -> str:

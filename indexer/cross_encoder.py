@@ -1,0 +1,74 @@
+"""The one door to sentence_transformers' CrossEncoder: a folder of one's own that scores a query beside texts."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.reranker_files import RerankerFiles, find_reranker, invalid
+from indexer.reranking import BATCH
+from scenes.errors import EnvironmentMissing
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+_WARM = ["a first text, so that the next ones are quick"] * BATCH
+
+
+class FolderReranker:
+    """A cross-encoder in torch; its scores are its one logit, whatever activation its folder names.
+
+    An activation keeps the order and makes good scores alike: a sigmoid in float32 is 1 from a logit of 17 on.
+    """
+
+    def __init__(self, model: "CrossEncoder", name: str) -> None:
+        self._model = model
+        self._name = name
+
+    @classmethod
+    def load(cls, folder: Path) -> "FolderReranker":
+        """A cross-encoder, warm. Nothing is downloaded, and no code of the folder is run.
+
+        Raises `BadInput` (`reranker_invalid`), `EnvironmentMissing` (`encoder_not_installed`).
+        """
+        files = find_reranker(folder)
+        made = cls(_load(files), files.name)
+        if not np.isfinite(made.scores("a first query", _WARM)).all():
+            raise invalid(f"the cross-encoder in {folder} gives scores that are no numbers")
+        return made
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def scores(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 (n,). What is longer than the model reads is cut at its end."""
+        if not texts:
+            return np.empty(0, np.float32)
+        pairs = [(query, text) for text in texts]
+        found = self._model.predict(pairs, batch_size=len(pairs), show_progress_bar=False)
+        return np.asarray(found, np.float32)
+
+
+def _load(files: RerankerFiles) -> "CrossEncoder":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        import torch
+        from safetensors import SafetensorError
+        from sentence_transformers import CrossEncoder
+        from transformers.utils.logging import disable_progress_bar
+    except ImportError as error:
+        raise EnvironmentMissing(
+            "encoder_not_installed", "sentence-transformers is not installed", fix="pip install 'wordsight[server]'"
+        ) from error
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model: CrossEncoder = CrossEncoder(str(files.folder), local_files_only=True, activation_fn=torch.nn.Identity())
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise invalid(f"the cross-encoder in {files.folder} can't be loaded: {error}") from error
+    if model.num_labels != 1:
+        raise invalid(f"the cross-encoder in {files.folder} gives {model.num_labels} scores, not one")
+    return model
