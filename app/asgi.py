@@ -1,5 +1,6 @@
 """The wiring of the server: `uvicorn --factory app.asgi:create` with DATABASE_URL and WORDSIGHT_HOME set."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ from indexer.faiss_gpu import FaissGpu
 from indexer.gpu_replica import Accelerator
 from indexer.loading import itself
 from indexer.recall_sample import RecallSampler
+from indexer.reranking import Reranking
 from indexer.serving_encoder import load_encoder
 from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
@@ -36,6 +38,7 @@ from scenes.catalog.engine import Catalog
 POOL_SIZE = 10
 _SWITCH_S = 0.001
 """The loop that answers gets the interpreter back so soon from threads that rank; Python's own 5 ms are a search."""
+_log = logging.getLogger(__name__)
 
 
 def create() -> FastAPI:
@@ -57,7 +60,7 @@ def _log_requests(level: int) -> None:
 
 @asynccontextmanager
 async def opened(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
-    """Everything the server needs; the shipped encoder is warm before the first request."""
+    """Everything the server needs; the shipped encoder, and a re-ranker, are warm before the first request."""
     config.home.mkdir(parents=True, exist_ok=True)
     with _migrated(config) as url:
         catalog = Catalog.connect(url, pool_size=POOL_SIZE)
@@ -84,6 +87,17 @@ def _desk(catalog: Catalog, config: Settings) -> Desk:
     return Desk(catalog, Spool(config.spool), config.job_sources, config.jobs_per_key, lost_after)
 
 
+def _reranking(config: Settings) -> Reranking | None:
+    """The re-ranker that is set, warm. Raises `BadInput` (`reranker_invalid`), `EnvironmentMissing`."""
+    if config.reranker is None:
+        return None
+    from indexer.cross_encoder import FolderReranker
+
+    reranker = FolderReranker.load(config.reranker)
+    _log.info("searches are re-ranked by %s", reranker.name)
+    return Reranking(reranker, timedelta(seconds=config.rerank_budget_s))
+
+
 @asynccontextmanager
 async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     secret = Secret.load(config.home, config.secret)
@@ -91,7 +105,8 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
     async with batching(catalog) as log, purging(catalog):
         recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
-        service = make_service(catalog, load, config.home, secret, log, metrics, accelerate, recall)
+        reranking = await asyncio.to_thread(_reranking, config)
+        service = make_service(catalog, load, config.home, secret, log, metrics, accelerate, recall, reranking)
         metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
         limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:
@@ -100,4 +115,4 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                 keys = KeyCache(Keys(catalog, secret))
                 yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
         finally:
-            service.engines.close()
+            service.close()

@@ -12,7 +12,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Set by `wordsight serve --workers N`, so that each process answers for all of them."""
 _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-STAGES = ("encode", "index", "rank", "show")
+STAGES = ("encode", "index", "rank", "rerank", "show")
 _SIZES = (1, 2, 4, 8, 16, 32)
 
 

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     server_processes: Annotated[int, Field(ge=1)] = Field(1, validation_alias="WORDSIGHT_SERVER_PROCESSES")
     index_device: Literal["cpu", "gpu"] = Field("cpu", validation_alias="WORDSIGHT_INDEX_DEVICE")
     recall_sample_every_s: Annotated[float, Field(ge=0)] = Field(60.0, validation_alias="WORDSIGHT_RECALL_SAMPLE_EVERY")
+    reranker: Path | None = Field(None, validation_alias="WORDSIGHT_RERANKER")
+    """The folder of a cross-encoder that puts the best candidates in its order; none by default."""
+    rerank_budget_s: Annotated[float, Field(gt=0, le=60)] = Field(0.2, validation_alias="WORDSIGHT_RERANK_BUDGET")
+    """So long a search may be re-ranked, the wait for its turn included; what was not reached keeps its order."""
     request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
     job_sources: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""

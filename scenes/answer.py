@@ -107,6 +107,9 @@ class Answer(BaseModel):
 
     `exists` is how many images pass the filter, null where not counted; of a search of fields, how many of them say
     something there, null where not all were looked at.
+
+    `reranked` is null unless the server has a re-ranker: so many of the best candidates it has put in its order, before
+    the others in their own. The score of one that it has put is between 2 and 4, of all others at most about 1.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,6 +117,7 @@ class Answer(BaseModel):
     results: tuple[Match, ...]
     matches: Literal["some", "none"]
     exists: int | None = None
+    reranked: int | None = None
     query_truncated: bool = False
     release: str | None = Field(description="The index release that answered; null before the first one.")
     search_id: UUID | None = Field(description="The stored search; null where nothing is stored.")

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import typer
 
@@ -16,7 +17,7 @@ from app.cli.wiring import load_encoder, open_catalog, settings
 from scenes.errors import WordsightError
 from scenes.models import find_model, models_folder, packaged_models, verify_model
 
-_NEEDED = {"python", "models", "encoder", "postgres", "disk"}
+_NEEDED = {"python", "models", "encoder", "postgres", "disk", "reranker"}
 _FREE_GIB = 2.0
 _MISSING = 3
 
@@ -36,11 +37,12 @@ def register(cli: typer.Typer) -> None:
 
 
 def doctor(as_json: Json = False) -> int:
-    """Say what this machine has: Python, models, encoder, Postgres, disk, GPU, vLLM.
+    """Say what this machine has: Python, models, encoder, Postgres, disk, GPU, vLLM, and a re-ranker where one is set.
 
     Exit code 3 where something is missing that every machine needs; a GPU and vLLM are only needed to caption.
     """
     checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _gpu_index, _vllm)]
+    checks += [_reranker(folder)] if (folder := settings().reranker) else []
     lines = [f"{'✓' if check.ok else '✗'} {check.name:<10}{check.detail}" for check in checks]
     lines += [f"  fix {check.name}: {check.fix}" for check in checks if not check.ok and check.fix]
     output.result(as_json, {"checks": [asdict(check) for check in checks]}, "\n".join(lines))
@@ -105,6 +107,13 @@ def _vllm() -> Check:
     here = importlib.util.find_spec("vllm") is not None
     fix = "install vLLM in its own environment (docs/gpu-captioning.md), or use --engine openai"
     return Check("vllm", here, "can be imported" if here else "not in this environment", fix)
+
+
+def _reranker(folder: Path) -> Check:
+    """Only where WORDSIGHT_RERANKER is set: a server would not start without it."""
+    from indexer.cross_encoder import FolderReranker
+
+    return _tried("reranker", lambda: FolderReranker.load(folder).name)
 
 
 def _tried(name: str, look: Callable[[], object]) -> Check:

@@ -7,8 +7,8 @@ import typer
 
 from app.cli import output
 from app.cli.eval_live import live_run
-from app.cli.options import Json
-from app.cli.wiring import load_encoder, with_catalog
+from app.cli.options import Json, RerankerOption
+from app.cli.wiring import load_encoder, load_reranking, with_catalog
 from scenes.errors import BadInput
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def evaluate(
         str | None,
         typer.Option(help="Search this live collection; its external ids are the set's document ids."),
     ] = None,
+    reranker: RerankerOption = None,
     split: Annotated[str, typer.Option(help="Which judgements: qrels/SPLIT.tsv.")] = "test",
     report: Annotated[Path | None, typer.Option(help="Write a Markdown report with plots into this folder.")] = None,
     against: Annotated[
@@ -42,6 +43,8 @@ def evaluate(
     """Measure R@1/5/10, MRR and nDCG@10 with 95 % intervals; a tie counts as a miss.
 
     Example: wordsight eval my-set --compositional pairs.jsonl --report report/
+
+    Is a cross-encoder worth its time? wordsight eval my-set --reranker my-cross-encoder --against report/
     """
     from indexer.evaluation.composition import read_composition
     from indexer.evaluation.dataset import read_beir
@@ -50,16 +53,16 @@ def evaluate(
     from indexer.evaluation.report import compared, write_report
     from indexer.ranking import Ranking
 
-    read = read_beir(dataset, split)
+    read, again = read_beir(dataset, split), load_reranking(reranker)
     if collection is not None:
         _refuse_beside(collection, encoder=encoder, compositional=compositional)
         with output.progress("searching") as tick:
-            ranked = with_catalog(lambda catalog, config: live_run(catalog, config, collection, read, tick))
-        found = summarised(read, ranked, None)
+            ranked = with_catalog(lambda catalog, config: live_run(catalog, config, collection, read, tick, again))
+        found = summarised(read, ranked, None, again)
     else:
         pairs = read_composition(compositional, read) if compositional else None
         with output.progress("embedding") as tick:
-            found = run(read, load_encoder(encoder), Ranking(), pairs, tick)
+            found = run(read, load_encoder(encoder), Ranking(), pairs, tick, again)
     difference = compared(found, against) if against else None
     if report:
         write_report(report, found, difference)
@@ -83,6 +86,7 @@ def as_json_object(found: "Evaluation") -> dict[str, Any]:
     intervals = {name: [round(one.low, 4), round(one.high, 4)] for name, one in found.measures.items()}
     composition = None if found.composition is None else _kinds(found.composition)
     head = {"dataset": found.dataset, "documents": found.documents, "queries": found.queries}
+    head |= {"reranker": found.reranker}
     spread = None if found.composition is None else _kind_intervals(found.composition)
     return head | measures | {"intervals": intervals, "compositional": composition, "compositional_intervals": spread}
 
@@ -90,6 +94,7 @@ def as_json_object(found: "Evaluation") -> dict[str, Any]:
 def as_text(found: "Evaluation") -> str:
     """The same for people."""
     lines = [f"{found.dataset}: {found.queries} queries over {found.documents} descriptions"]
+    lines += [f"the best 50 re-ranked by {found.reranker}"] if found.reranker else []
     lines += [f"  {name:<10} {one.mean:.3f}  [{one.low:.3f}, {one.high:.3f}]" for name, one in found.measures.items()]
     if found.composition is not None:
         lines.append("composition (chance 0.500)")

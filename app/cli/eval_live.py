@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from indexer.evaluation.dataset import Dataset
     from indexer.evaluation.gallery import Tick
     from indexer.evaluation.measures import Run
+    from indexer.reranking import Reranking
     from scenes.catalog.engine import Catalog
     from scenes.catalog.searches import StoredSearch
 
@@ -23,7 +24,14 @@ class _Unkept:
     async def put(self, search: "StoredSearch") -> None: ...
 
 
-async def live_run(catalog: "Catalog", config: "Settings", name: str, dataset: "Dataset", tick: "Tick") -> "Run":
+async def live_run(
+    catalog: "Catalog",
+    config: "Settings",
+    name: str,
+    dataset: "Dataset",
+    tick: "Tick",
+    reranking: "Reranking | None" = None,
+) -> "Run":
     """Scores by query and external id, of the 50 best images each.
 
     Raises `NotFound` (`collection_unknown`), and `BadInput` (`dataset_foreign`) where the collection knows none of the
@@ -35,14 +43,15 @@ async def live_run(catalog: "Catalog", config: "Settings", name: str, dataset: "
 
     async with catalog.reading() as session:
         row = await collections.get(session, name)
-    service = make_service(catalog, load_encoder, config.home, Secret.load(config.home, config.secret), _Unkept())
+    secret = Secret.load(config.home, config.secret)
+    service = make_service(catalog, load_encoder, config.home, secret, _Unkept(), reranking=reranking)
     await service.engines.of(row.settings.encoder)
     run: dict[str, dict[str, float]] = {}
     for place, (query_id, query) in enumerate(zip(dataset.query_ids, dataset.queries, strict=True), start=1):
         answer = await service.search(name, Query(query=query, k=FOUND))
         run[query_id] = {match.external_id or match.image_id: match.score for match in answer.results}
         tick(place, len(dataset.queries))
-    service.engines.close()
+    service.close()
     if not {found for scores in run.values() for found in scores} & set(dataset.document_ids):
         raise BadInput(
             "dataset_foreign",

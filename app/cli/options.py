@@ -1,11 +1,20 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 CollectionOption = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+RerankerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--reranker",
+        metavar="DIR",
+        help="A cross-encoder's folder: it reads the query beside each of the 50 best and puts them in its own order.",
+    ),
+]
 EngineOption = Annotated[
     str | None,
     typer.Option("--engine", "-e", metavar="basic|vllm|openai", help="Captioning engine; needed once a collection."),

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import output
-from app.cli.options import CollectionOption, Json
-from app.cli.wiring import checked, load_encoder, with_catalog
+from app.cli.options import CollectionOption, Json, RerankerOption
+from app.cli.wiring import checked, load_encoder, load_reranking, with_catalog
 from scenes.answer import Answer, Query
 from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from indexer.reranking import Reranking
     from scenes.catalog.engine import Catalog
 
 
@@ -28,11 +29,18 @@ def search(
     field: Annotated[
         list[str] | None, typer.Option("--field", help="Search by this field of descriptions alone; repeatable.")
     ] = None,
+    reranker: RerankerOption = None,
     as_json: Json = False,
 ) -> int:
-    """Find the images of a collection that best fit the words."""
+    """Find the images of a collection that best fit the words.
+
+    Example: wordsight search "a dog on a beach" --collection photos --reranker my-cross-encoder
+
+    A score between 2 and 4 is a re-ranker's; others are similarities, at most 1.
+    """
     asked = checked(Query, query=query, k=k, filter=_json(where), fields=tuple(field) if field else None)
-    answer, seconds = with_catalog(lambda catalog, config: _search(catalog, config, collection, asked))
+    again = load_reranking(reranker)
+    answer, seconds = with_catalog(lambda catalog, config: _search(catalog, config, collection, asked, again))
     output.result(as_json, answer.model_dump(mode="json") | {"seconds": round(seconds, 4)}, as_text(answer))
     return 0
 
@@ -48,7 +56,9 @@ def as_text(answer: Answer) -> str:
     )
 
 
-async def _search(catalog: "Catalog", config: "Settings", name: str, query: Query) -> tuple[Answer, float]:
+async def _search(
+    catalog: "Catalog", config: "Settings", name: str, query: Query, reranking: "Reranking | None"
+) -> tuple[Answer, float]:
     from app.search.expiry import purge
     from app.search.service import make_service
     from app.security import Secret
@@ -56,7 +66,8 @@ async def _search(catalog: "Catalog", config: "Settings", name: str, query: Quer
 
     async with catalog.reading() as session:
         row = await collections.get(session, name)
-    service = make_service(catalog, load_encoder, config.home, Secret.load(config.home, config.secret))
+    secret = Secret.load(config.home, config.secret)
+    service = make_service(catalog, load_encoder, config.home, secret, reranking=reranking)
     await service.engines.of(row.settings.encoder)
     started = time.perf_counter()
     answer = await service.search(name, query)

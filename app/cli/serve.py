@@ -57,6 +57,7 @@ def serve(
     import uvicorn
 
     from app.tracing import check_tracing
+    from indexer.reranker_files import find_reranker
     from scenes.catalog.embedded import postgres
 
     if (tls_certificate is None) != (tls_key is None):
@@ -64,6 +65,8 @@ def serve(
     scheme = "https" if tls_certificate else "http"
     config = settings()
     check_tracing(config.traces)
+    if config.reranker is not None:
+        find_reranker(config.reranker)
     _refuse_taken_port(host, port)
     with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url

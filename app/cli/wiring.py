@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +17,7 @@ from scenes.recipe import EngineName
 if TYPE_CHECKING:
     from captioner.describer import Describer
     from indexer.encoder import Encoder
+    from indexer.reranking import Reranking
     from scenes.catalog.engine import Catalog
     from scenes.collection import Collection
 
@@ -98,6 +100,19 @@ def load_encoder(name: str | None) -> "Encoder":
 
     config = settings()
     return serving_encoder.load_encoder(name, config.home, runtime=config.encoder_runtime)
+
+
+def load_reranking(folder: Path | None) -> "Reranking | None":
+    """The re-ranker in a folder, without a budget: all its candidates, however long that takes.
+
+    Raises `BadInput` (`reranker_invalid`), `EnvironmentMissing` (`encoder_not_installed`).
+    """
+    if folder is None:
+        return None
+    from indexer.cross_encoder import FolderReranker
+    from indexer.reranking import Reranking
+
+    return Reranking(FolderReranker.load(folder))
 
 
 def choose_engine(flag: EngineName | None, collection: "Collection | None") -> EngineName:

@@ -31,6 +31,7 @@ class Answer(_Answered):
     results: list[Match] = []
     matches: str = "none"
     exists: int | None = None
+    reranked: int | None = None
     query_truncated: bool = False
     release: str | None = None
     search_id: UUID | None = None

@@ -22,7 +22,8 @@ _FIRST = 10
 class Explanation(BaseModel):
     """`rank` counts from 1, null where the image is not among the first 1,000, or no candidate of a search of fields.
 
-    Evidence is told in any case, with its shares; of fields, a score too, unless the image says nothing there.
+    Evidence is told in any case, with its shares; of fields, a score too, unless the image says nothing there. All of
+    it is from before a re-ranker: where the server has one, the image may stand elsewhere in an answer.
     """
 
     image_id: str

@@ -35,17 +35,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that a search found, best first; `fields` are those that it kept to, None where it looked at everything."""
+    """All that a search found, best first; `fields` are those that it kept to, None where it looked at everything;
+    `reranked` is how many of the first a re-ranker has put in its order, None where there is none."""
 
     ranked: Found
     encoded: EncodedQuery
     exists: int | None
     fields: tuple[str, ...] | None = None
+    reranked: int | None = None
 
     def chances(self, relevance: Relevance | None, first: int) -> Sequence[float | None]:
         """P(relevant) of the `first` ranked images at least, None each where the encoder is not calibrated, as it isn't
-        for parts."""
-        if relevance is None or self.fields is not None:
+        for parts, nor where a re-ranker has a say."""
+        if relevance is None or self.fields is not None or self.reranked is not None:
             return [None] * len(self.ranked.rows)
         scores = self.ranked.scores[: max(first, _RIVALS)]
         return [round(chance, 4) for chance in relevance.probabilities(scores.tolist())]
@@ -56,6 +58,7 @@ class Outcome:
             results=(),
             matches="some" if hits else "none",
             exists=self.exists,
+            reranked=self.reranked,
             query_truncated=self.encoded.truncated,
             release=str(place.release) if place.release else None,
             search_id=search_id,

@@ -3,6 +3,9 @@
 More candidates ranked together would be another order. So each block of candidates is ranked by itself, in the order
 of the index, and a page reads on where the one before ended. What is published or deleted between two pages may shift
 them by as much.
+
+Where a re-ranker orders the first candidates, the cursor tells which it was and how many it reached, so that they stand
+in the same order on every page.
 """
 
 import base64
@@ -26,11 +29,16 @@ FURTHEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The images from `offset` on, at most `k`, where candidates are ranked in blocks of `block`."""
+    """The images from `offset` on, at most `k`, where candidates are ranked in blocks of `block`.
+
+    `by` names the re-ranker, if there is one; `reranked` is how many it had put for the first page, None there.
+    """
 
     offset: int
     k: int
     block: int
+    by: str | None = None
+    reranked: int | None = None
 
     @property
     def end(self) -> int:
@@ -58,7 +66,7 @@ class Page:
         """This page of the ranked candidates."""
         return Found(ranked.rows[self.offset : self.end], ranked.scores[self.offset : self.end])
 
-    def following(self, query: Query, found: int, *, complete: bool = False) -> str | None:
+    def following(self, query: Query, found: int, *, complete: bool = False, reranked: int | None = None) -> str | None:
         """The cursor of the next page, None where `found` candidates say that there is none.
 
         `complete`: there are no more than those found, however many were asked for.
@@ -66,31 +74,33 @@ class Page:
         is_last = found <= self.end and (complete or found < self.candidates)
         if is_last or self.end + self.k > FURTHEST:
             return None
-        body = json.dumps({"offset": self.end, "of": _digest(query)})
-        return base64.urlsafe_b64encode(body.encode()).decode()
+        body = {"offset": self.end, "of": _digest(query, self.by)} | ({} if self.by is None else {"reranked": reranked})
+        return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
 
 
-def page_of(query: Query, ranking: Ranking) -> Page:
-    """The page that a query asks for. Raises `BadInput` (`cursor_invalid`)."""
-    offset = 0 if query.cursor is None else _offset(query, query.cursor)
-    return Page(offset, query.k, ranking.candidates(query.k))
+def page_of(query: Query, ranking: Ranking, by: str | None = None) -> Page:
+    """The page that a query asks for, where the re-ranker of this name orders. Raises `BadInput` (`cursor_invalid`)."""
+    offset, reranked = (0, None) if query.cursor is None else _read(query, query.cursor, by)
+    return Page(offset, query.k, ranking.candidates(query.k), by, reranked)
 
 
-def _offset(query: Query, cursor: str) -> int:
+def _read(query: Query, cursor: str, by: str | None) -> tuple[int, int | None]:
+    """Where a cursor's page starts, and how many candidates the first page had put by the re-ranker."""
     try:
         body = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        offset, of = int(body["offset"]), body["of"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise _invalid("it is none that an answer gave") from error
-    if of != _digest(query):
-        raise _invalid("it belongs to another query, filter, k or fields")
+        offset, of, reranked = int(body["offset"]), body["of"], None if by is None else int(body["reranked"])
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise _invalid("it is none that this server's answers give") from error
+    if of != _digest(query, by):
+        raise _invalid("it belongs to another query, filter, k, fields or re-ranker")
     if not 0 < offset <= FURTHEST - query.k:
         raise _invalid("it leads too far")
-    return offset
+    return offset, None if reranked is None else max(0, reranked)
 
 
-def _digest(query: Query) -> str:
-    asked = json.dumps([query.query, query.k, query.filter, sorted(set(query.fields or ()))], sort_keys=True)
+def _digest(query: Query, by: str | None) -> str:
+    ordered = [] if by is None else [by]
+    asked = json.dumps([query.query, query.k, query.filter, sorted(set(query.fields or ())), *ordered], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 

@@ -21,6 +21,7 @@ from app.search.paging import Page, page_of
 from app.search.parts import Asked, PartSearch
 from app.search.recall import RecallWatch
 from app.search.reply import Reply
+from app.search.reranks import Reranks
 from app.search.shown import Hit
 from app.search.telling import Telling
 from app.search.words import KnownWords
@@ -33,6 +34,7 @@ from indexer.loading import Accelerate
 from indexer.loading import itself as no_replica
 from indexer.microbatch import EncodedQuery, itself
 from indexer.ranking import Ranking
+from indexer.reranking import Reranking
 from indexer.searcher import Found, Snapshot
 from scenes.answer import Answer, Query
 from scenes.catalog import searches
@@ -75,9 +77,19 @@ class SearchService:
     catalog: Catalog
     ranking: Ranking = Ranking()
     recall: RecallWatch | None = None
+    reranks: Reranks | None = None
+
+    def close(self) -> None:
+        """Its threads end; whoever waits for them is not served any more."""
+        self.engines.close()
+        if self.reranks is not None:
+            self.reranks.close()
 
     async def search(self, collection_name: str, query: Query) -> Answer:
-        """The answer to one query. Raises `NotFound` (`collection_unknown`), `BadInput`, `EnvironmentMissing`."""
+        """The answer to one query.
+
+        Raises `NotFound` (`collection_unknown`), `BadInput`, `Overloaded`, `EnvironmentMissing`.
+        """
         return (await self.reply(collection_name, query)).answer()
 
     async def reply(self, collection_name: str, query: Query) -> Reply:
@@ -87,15 +99,18 @@ class SearchService:
         collection = await self.collections.get(collection_name)
         engine = await self.engines.answering(collection)
         at = Place(collection, engine, await staged("snapshot", engine.searcher.snapshot(collection)))
-        page = page_of(query, self.ranking)
+        page = page_of(query, self.ranking, self.reranks.name if self.reranks else None)
         if fields is None:
             outcome = await self._by_everything(at, page, query, asked)
         else:
             outcome = await self._by_parts(at, query, fields, asked)
+        if self.reranks is not None:
+            outcome = await staged("rerank", self.reranks.put(at, outcome, query, page))
         hits = await staged("show", self._hits(at, outcome, query, page))
         stored = await staged("store", self._store(at, query, hits))
         frame = outcome.frame(at, hits, stored)
-        following = page.following(query, len(outcome.ranked.rows), complete=fields is not None)
+        found, reranked = len(outcome.ranked.rows), outcome.reranked
+        following = page.following(query, found, complete=fields is not None, reranked=reranked)
         return Reply(frame.model_copy(update={"next_cursor": following}) if following else frame, hits)
 
     async def _by_everything(self, at: Place, page: Page, query: Query, asked: Filter | None) -> Outcome:
@@ -214,9 +229,12 @@ def make_service(
     watcher: Watcher | None = None,
     accelerate: Accelerate = no_replica,
     recall: RecallWatch | None = None,
+    reranking: Reranking | None = None,
 ) -> SearchService:
     """A service over encoders by name; without a log it stores each search before it answers."""
     engines = Engines(catalog, home, load, watcher, accelerate)
     known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog)
     parts, telling = PartSearch(catalog, Ranking()), Telling(catalog)
-    return SearchService(engines, *known, parts, telling, log or DirectLog(catalog), secret, catalog, recall=recall)
+    reranks = None if reranking is None else Reranks(reranking, known[1], engines.watcher)
+    writing = log or DirectLog(catalog)
+    return SearchService(engines, *known, parts, telling, writing, secret, catalog, recall=recall, reranks=reranks)
