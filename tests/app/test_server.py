@@ -9,7 +9,7 @@ from tests.app.serving import served
 
 pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 
-KEYS = {"results", "matches", "exists", "query_truncated", "release", "search_id", "next_cursor"}
+KEYS = {"results", "matches", "exists", "reranked", "query_truncated", "release", "search_id", "next_cursor"}
 RESULT_KEYS = {
     "image_id",
     "external_id",
