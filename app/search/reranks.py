@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from app.search.engines import Watcher
@@ -58,10 +58,22 @@ class Reranks:
             rows = outcome.ranked.rows[: self._reranking.depth].tolist()
             there = await self._images.by_rows(at.collection, rows)
             work = self._thread.submit(self._work, outcome, query.query, there, until, page.reranked)
-            done = await asyncio.wrap_future(work)
+            done = await self._awaited(work, until) or Reranked(outcome.ranked, 0)
         finally:
             self._busy -= 1
         return replace(outcome, ranked=done.found, reranked=done.count)
+
+    async def _awaited(self, work: Future[Reranked], until: float) -> Reranked | None:
+        """What the thread did, None where its turn had not come by the deadline; nobody waits for what is abandoned."""
+        result = asyncio.wrap_future(work)
+        try:
+            if until < math.inf:
+                done, _ = await asyncio.wait({result}, timeout=max(0.0, until - self._reranking.clock()))
+                if not done and work.cancel():
+                    return None
+            return await result
+        finally:
+            work.cancel()
 
     def _work(
         self, outcome: Outcome, query: str, there: Mapping[int, Shown], until: float, most: int | None
