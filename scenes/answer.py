@@ -65,6 +65,9 @@ class Evidence(BaseModel):
     Each word of the query finds its best match among the words of the description; what the words of this phrase won of
     it, 0…1, is its share. The shares of an image add up to 1 at most. Only its explanation tells them: they would cost
     a search a sixth of its time, so they are null in its answer; null also where words have no vectors.
+
+    A search of fields answers for a description that is all text by the structure that is read from the text: evidence
+    then points into that structure, which the description itself does not have.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

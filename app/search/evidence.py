@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoder import Spans
+from indexer.structure.structure import told
 from scenes.answer import Evidence
 from scenes.description import SceneDescription
-from scenes.parts import part, said
+from scenes.parts import said
 from scenes.wording import object_phrase, people_phrase, relation_phrase
 
 _WORD = re.compile(r"[^\W_]+")
@@ -62,11 +63,12 @@ class Told:
 def prepared(description: SceneDescription, fields: tuple[str, ...] | None = None) -> tuple[Phrase, ...]:
     """Every phrase of a description, or of these fields of it, that has content words, in the order of the text.
 
-    What is absent from an image is evidence only where it is asked for by name.
+    What is absent from an image is evidence only where it is asked for by name. Of a plain text's other fields the
+    phrases are those that are read from it, and point into what is read.
     """
-    told = description if fields is None else part(description, fields)
-    text, at, found = said(told), 0, []
-    for field, phrase in phrases(told):
+    scene = description if fields is None else told(description, fields)
+    text, at, found = said(scene), 0, []
+    for field, phrase in phrases(scene):
         begin = text.index(phrase, at)
         at = begin + len(phrase)
         words = content_words(phrase)

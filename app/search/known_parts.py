@@ -1,15 +1,17 @@
 """Parts of descriptions as they are embedded when a search of some fields first meets them, and kept a while.
 
-What a part says never changes (another description has another id), so nothing here can be out of date.
+What a part says never changes (another description has another id), so nothing here can be out of date. A plain text
+says in other fields what is read from it (`indexer/structure/`).
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.search.keeping import Kept
 from indexer.embedding import embed
 from indexer.encoder import Encoder
+from indexer.structure.structure import told
 from scenes.catalog import parts
 from scenes.catalog.embeddings import Embedding
 from scenes.catalog.engine import Catalog
@@ -87,10 +89,14 @@ class KnownParts:
     async def _read(self, encoder: Encoder, fields: tuple[str, ...], ids: Sequence[int]) -> Parts:
         async with self._catalog.reading() as session:
             whole = await parts.bodies(session, ids)
-            told = {one: part(description, fields) for one, description in whole.items()}
-            all_said = [one for one in told if (text := said(told[one])) and text == said(whole[one])]
-            stored = await parts.vectors(session, encoder.recipe, all_said) if all_said else {}
-        return {one: _part(description, stored.get(one)) for one, description in told.items()}
+        told_there = await asyncio.to_thread(_told, whole, fields)
+        all_said = [one for one in told_there if (text := said(told_there[one])) and text == said(whole[one])]
+        stored = await self._vectors(encoder, all_said) if all_said else {}
+        return {one: _part(description, stored.get(one)) for one, description in told_there.items()}
+
+    async def _vectors(self, encoder: Encoder, ids: Sequence[int]) -> dict[int, Embedding]:
+        async with self._catalog.reading() as session:
+            return await parts.vectors(session, encoder.recipe, ids)
 
     async def _embedded(self, encoder: Encoder, fields: tuple[str, ...], wanted: Parts) -> Parts:
         encoder_name = encoder.recipe.fingerprint()
@@ -124,6 +130,10 @@ def within(wanted: Parts, work: int) -> Parts:
     return chosen
 
 
+def _told(whole: Mapping[int, SceneDescription], fields: tuple[str, ...]) -> dict[int, SceneDescription]:
+    return {one: told(description, fields) for one, description in whole.items()}
+
+
 def _part(description: SceneDescription, stored: Embedding | None) -> Part:
     text = said(description)
     if stored is not None or not text:
@@ -133,8 +143,8 @@ def _part(description: SceneDescription, stored: Embedding | None) -> Part:
 
 def _size(read: Part) -> int:
     """About as many bytes as a part takes in memory."""
-    told = 1_000 + (4 if read.description is _NOTHING else 12) * len(read.text)
-    return told if read.embedding is None else told + read.embedding.vectors.nbytes + read.embedding.words.nbytes
+    size = 1_000 + (4 if read.description is _NOTHING else 12) * len(read.text)
+    return size if read.embedding is None else size + read.embedding.vectors.nbytes + read.embedding.words.nbytes
 
 
 def _batches(texts: Sequence[str]) -> Iterable[Sequence[str]]:

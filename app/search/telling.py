@@ -10,10 +10,11 @@ from app.search.evidence import Told, chosen, content_words, owners
 from app.search.shown import Shown
 from indexer.encoder import Spans, Words
 from indexer.late_interaction import Packed
+from indexer.structure.structure import told
 from indexer.word_shares import word_shares
 from scenes.catalog import parts
 from scenes.catalog.engine import Catalog
-from scenes.parts import part, said
+from scenes.parts import said
 
 _NOWHERE: Spans = np.empty((0, 2), np.int32)
 
@@ -57,6 +58,6 @@ class Telling:
             async with self._catalog.reading() as session:
                 if not await parts.embedded(session, engine.fingerprint, [view.description_id]):
                     return _NOWHERE
-        text = said(view.description if fields is None else part(view.description, fields))
+        text = said(view.description if fields is None else told(view.description, fields))
         (spans,) = await asyncio.to_thread(engine.locator.locate_words, [text])
         return spans

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, cast, func, literal, literal_column, select, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal, literal_column, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from scenes.catalog.bulk import is_one_of
 from scenes.catalog.embeddings import LITTLE_ENDIAN_FLOAT32, Embedding
@@ -19,6 +19,7 @@ from scenes.recipe import EncoderRecipe
 
 LOOKED_AT = 3_000
 """So many descriptions that say one of the words anywhere are looked at, at most, for those that say it in a field."""
+_TEXTS = ("summary", "detail")
 _SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 _STRINGS: ColumnElement[Any] = literal_column("'\"string\"'::jsonb")
 _STEM = re.compile(r"[^\W_]+")
@@ -51,8 +52,9 @@ async def saying(
 ) -> list[int]:
     """Rows of images whose descriptions say, in these fields, a word that begins with one of the stems.
 
-    Those that say most of it come first. Of more than `LOOKED_AT` descriptions that say such a word anywhere, only so
-    many are looked at, so that a common word costs no more than that.
+    Those that say most of it come first. Where a description is all text, its text is looked at, whatever the fields:
+    what it says in them is read from there. Of more than `LOOKED_AT` descriptions that say such a word anywhere, only
+    so many are looked at, so that a common word costs no more than that.
     """
     wanted = " | ".join(f"{stem}:*" for stem in stems if _STEM.fullmatch(stem))
     if not wanted:
@@ -72,8 +74,8 @@ async def saying(
         .cte("mine")
         .prefix_with("MATERIALIZED")
     )
-    parts = func.jsonb_build_array(*(mine.c.body[name] for name in fields))
-    there = select(mine.c.id, _words(cast(parts, JSONB)).label("words")).cte("there").prefix_with("MATERIALIZED")
+    looked_in = _looked_in(mine.c.body, fields)
+    there = select(mine.c.id, _words(cast(looked_in, JSONB)).label("words")).cte("there").prefix_with("MATERIALIZED")
     found = select(there.c.id).where(there.c.words.op("@@", is_comparison=True)(asked))
     best = found.order_by(func.ts_rank(there.c.words, asked).desc(), there.c.id).limit(limit)
     async with _by_index(session):
@@ -109,6 +111,15 @@ def _embedding(row: Any, encoder: EncoderRecipe) -> Embedding:
     whole = np.frombuffer(row.vectors, LITTLE_ENDIAN_FLOAT32).astype(np.float32)
     words = np.frombuffer(row.words, np.int8).reshape(-1, max(1, encoder.word_dimensions))
     return Embedding(whole.reshape(encoder.views, encoder.dimensions), words, row.truncated)
+
+
+def _looked_in(body: ColumnElement[Any], fields: Sequence[str]) -> ColumnElement[Any]:
+    """A JSON array of what a description says in these fields, or of all its text where it has nothing else."""
+    own = func.jsonb_build_array(*(body[name] for name in fields))
+    if set(fields) <= set(_TEXTS):
+        return own
+    rest = body.op("-")(cast(list(_TEXTS), ARRAY(Text)))
+    return case((rest == cast({}, JSONB), func.jsonb_build_array(*(body[name] for name in _TEXTS))), else_=own)
 
 
 def _words(body: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -18,7 +18,7 @@ from indexer.ranking import Ranking
 from indexer.refresh import refresh
 from indexer.serving_encoder import load_encoder
 from scenes.answer import Answer, Query
-from scenes.catalog import collections, images, publishing
+from scenes.catalog import collections, images, parts, publishing
 from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection
@@ -179,3 +179,68 @@ async def test_a_text_alone_has_its_vectors_already(catalog: Catalog, home: Path
     ]
     assert asked.exists == len(NAMES)
     assert encoder.embedded == []
+
+
+TOLD = {
+    "1": "A red car and a blue house. There are no trees.",
+    "2": "A blue car and a red house.",
+    "3": "A man in a green hat holds a dog, and a horse stands by the table.",
+    "4": "It is late.",
+}
+
+
+async def test_a_plain_text_answers_for_its_objects(catalog: Catalog, home: Path) -> None:
+    encoder = Counting()
+    stated = SceneDescription(summary="A red car.", objects=(SceneObject(name="boat"),))
+    await publish(catalog, "c", {n: SceneDescription(detail=text) for n, text in TOLD.items()} | {"5": stated})
+    await refresh(catalog, "c", encoder, home)
+    encoder.embedded.clear()
+    async with serving(catalog, home, encoder, PartBounds()) as service:
+        answer = await service.search("c", Query(query="a red car", fields=("objects",)))
+        assert sorted(found(answer), key=str) == ["1", "2", "3", "5"], "what says nothing there is no result"
+        assert set(encoder.embedded) == {
+            "red car, blue house.",
+            "blue car, red house.",
+            "man, green hat, dog, horse, table.",
+            "boat.",
+        }
+        told = {one.external_id: one.evidence or () for one in answer.results}
+        assert [(one.field, one.phrase) for one in told["1"]] == [("/objects/0", "red car")]
+        assert told["5"] == (), "stated structure is never read anew"
+        assert next(one for one in answer.results if one.external_id == "1").description.objects == ()
+        absent = await service.search("c", Query(query="trees", fields=("absent",)))
+        assert found(absent) == ["1"]
+        holding = await service.search("c", Query(query="a man holds a dog", fields=("relations", "actions")))
+        assert found(holding)[0] == "3"
+        plain = await service.search("c", Query(query="a red car"))
+        assert len(plain.results) == 5
+
+
+@pytest.mark.encoder
+async def test_a_colour_is_bound_to_its_own_object(catalog: Catalog, home: Path) -> None:
+    encoder = load_encoder(None, home)
+    await publish(catalog, "c", {n: SceneDescription(detail=text) for n, text in TOLD.items()})
+    await refresh(catalog, "c", encoder, home)
+    async with serving(catalog, home, encoder, PartBounds()) as service:
+        for query, right in (("a red car", "1"), ("a red house", "2"), ("a blue house", "1"), ("a blue car", "2")):
+            answer = await service.search("c", Query(query=query, fields=("objects",)))
+            assert found(answer)[0] == right, query
+            best = (answer.results[0].evidence or ())[0]
+            assert (best.field.split("/")[1], best.phrase) == ("objects", query.removeprefix("a "))
+
+
+async def test_among_many_images_words_are_looked_for_in_plain_texts(catalog: Catalog, home: Path) -> None:
+    encoder = Counting()
+    others = {str(n): SceneDescription(detail=f"stripes of sand {n}", medium="stripes") for n in range(30)}
+    dressed = SceneDescription(detail="xyz qqq. A woman without stripes wears stripes")
+    mixed = SceneDescription(detail="stripes", objects=(SceneObject(name="boat"),))
+    await publish(catalog, "c", others | {"91": dressed, "92": mixed})
+    await refresh(catalog, "c", encoder, home)
+    async with serving(catalog, home, encoder, PartBounds(listed=10, near=2)) as service:
+        answer = await service.search("c", Query(query="stripes of sand", fields=("people", "absent")))
+        assert found(answer) == ["91"], "neither is its text near nor has it a field that says so"
+    async with catalog.reading() as session:
+        collection = await collections.get(session, "c")
+        for fields, rows in ((("objects",), 1), (("detail", "objects"), 32), (("detail",), 32), (("medium",), 31)):
+            said = await parts.saying(session, collection.id, ["stripe"], fields, 50)
+            assert len(said) == rows, fields

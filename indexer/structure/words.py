@@ -1,0 +1,38 @@
+"""A text as sentences of words."""
+
+import re
+from collections.abc import Iterator
+
+from indexer.structure.kinds import PLURAL_ONLY, SINGULARS
+
+LONGEST = 200
+_TOKEN = re.compile(r"['’]s\b|[^\W_]+(?:[-.'’](?!s\b)[^\W_]+)*|[.!?\n]+|[^\w\s]|_+")
+_ENDS = frozenset(".!?\n")
+_ES = ("sses", "xes", "ches", "shes", "zzes", "oes")
+
+
+def sentences(text: str) -> Iterator[list[str]]:
+    """The words and marks of each sentence, in order; a possessive's `'s` and each mark is a word of its own. What goes
+    on for more than `LONGEST` words is cut."""
+    words: list[str] = []
+    for word in _TOKEN.findall(text):
+        if word[0] not in _ENDS:
+            words.append(word)
+        if words and (word[0] in _ENDS or len(words) == LONGEST):
+            yield words
+            words = []
+    if words:
+        yield words
+
+
+def singular(word: str) -> str:
+    """The singular of an English plural in small letters; a word that is none stays."""
+    for begin in ("grand", "police", "fire", "snow", "sports", "business", "wo", ""):
+        rest = word.removeprefix(begin)
+        if rest in SINGULARS and (begin or rest == word):
+            return word[: len(word) - len(rest)] + SINGULARS[rest]
+    if word in PLURAL_ONLY or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:  # noqa: PLR2004
+        return word
+    if word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-2] if word.endswith(_ES) else word[:-1]
