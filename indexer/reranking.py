@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from indexer.ranking import DEPTH
 from indexer.snapshot import Found
 
-BATCH = 8
+BATCH = 4
 """So many texts are scored between two looks at the clock."""
 
 
