@@ -14,6 +14,7 @@ import pytest
 from captioner.samples import copy_samples
 from indexer.made_up_scenes import corpus
 from tests.beir import write_set
+from tests.indexer.rerankers import tiny_cross_encoder
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 BLOCK = re.compile(
@@ -86,6 +87,7 @@ def test_the_examples_run(home: Path, tmp_path: Path) -> None:
         shutil.copy(path, (tmp_path / "photos" / path.name))
     may_be_read = shutil.copytree(tmp_path / "photos", tmp_path / "data" / "photos")
     make_set(tmp_path / "my-set", ["17", "18", "19"])  # the collection holds an image 17
+    tiny_cross_encoder(tmp_path / "my-cross-encoder")
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     environment["WORDSIGHT_JOB_SOURCES"] = json.dumps([str(may_be_read)])
     done = subprocess.run(
@@ -103,5 +105,6 @@ def test_the_examples_run(home: Path, tmp_path: Path) -> None:
     scores = [line.split() for line in done.stdout[end:].strip().splitlines()]
     assert [len(words) for words in scores[:4]] == [2, 2, 2, 2]
     assert any(words[0] == "done" for words in scores), "the image that was sent"
+    assert "the best 50 re-ranked by my-cross-encoder@" in done.stdout
     assert '"kind":"ingest"' in done.stdout.replace(" ", "")
-    assert done.stdout.count("recall@10") >= 3  # evaluated: the set, the collection, the calibrated encoder
+    assert done.stdout.count("recall@10") >= 4  # the set, the collection, the calibrated encoder, the re-ranker
