@@ -12,7 +12,7 @@ def known_words() -> dict[str, str]:
     listed = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     known: dict[str, str] = {}
     for word in listed["names"].split():
-        known |= {word: "N", _plural(word): "S"}
+        known |= {word: "N", plural(word): "S"}
     for word in listed["verbs"].split():
         known |= _forms(word, ("V", "V"))
     for word in listed["nouns_too"].split():
@@ -26,10 +26,11 @@ def known_words() -> dict[str, str]:
 
 def _forms(verb: str, plain: tuple[str, str]) -> dict[str, str]:
     stem = verb.removesuffix("e")
-    return {verb: plain[0], _plural(verb): plain[1], f"{stem}ing": "GNJ", f"{stem}ed": "EVJ"}
+    return {verb: plain[0], plural(verb): plain[1], f"{stem}ing": "GNJ", f"{stem}ed": "EVJ"}
 
 
-def _plural(word: str) -> str:
+def plural(word: str) -> str:
+    """The plural of a noun, which is the third person of a verb."""
     if word.endswith("y") and word[-2] not in "aeiou":
         return f"{word[:-1]}ies"
     return f"{word}es" if word.endswith(("s", "x", "ch", "sh")) else f"{word}s"

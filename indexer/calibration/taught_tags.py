@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from indexer.calibration.calibrating import split
-from indexer.calibration.description_words import known_words
+from indexer.calibration.description_words import known_words, plural
 from indexer.calibration.pairs import read_pairs
 from indexer.calibration.tagging import MODEL
 from indexer.structure.tagging import DATA, TAGS, Tagger, may_be, traits
@@ -49,7 +49,10 @@ _FRAMES = (
 
 
 class Teacher:
-    """Sentences as spaCy's tagger reads them. Raises `EnvironmentMissing`."""
+    """Sentences as spaCy's tagger reads them; `verbs` are the plain forms of verbs in -ing that it met.
+
+    Raises `EnvironmentMissing`.
+    """
 
     def __init__(self) -> None:
         try:
@@ -58,12 +61,14 @@ class Teacher:
             raise EnvironmentMissing(
                 "spacy_not_installed", "spaCy is not installed", fix="pip install 'wordsight[calibrate]'"
             ) from error
-        self._nlp = spacy.load(find_model(MODEL), disable=["ner", "parser", "lemmatizer", "attribute_ruler"])
+        self._nlp = spacy.load(find_model(MODEL), disable=["ner", "parser"])
+        self.verbs: dict[str, str] = {}
 
     def teach(self, texts: Sequence[str]) -> Iterator[Taught]:
         """The sentences of all texts; those that the teacher cuts into other words are left out."""
         for text, doc in zip(texts, self._nlp.pipe(texts, batch_size=256), strict=True):
             tags = {token.idx + len(token): token.tag_ for token in doc}
+            self.verbs |= {token.lower_: token.lemma_.lower() for token in doc if token.tag_ == "VBG"}
             end = 0
             for words in sentences(text):
                 letters = ""
@@ -90,6 +95,17 @@ def framed(captions: Sequence[str]) -> list[str]:
     rng = random.Random(SEED)
     inside = [rng.choice(_FRAMES).format(text[0].lower() + text[1:].rstrip(" .")) for text in captions[::2] if text]
     return [*captions, *inside]
+
+
+def finite(lessons: Iterable[Taught], verbs: Mapping[str, str]) -> Iterator[Taught]:
+    """'A man is riding', 'a man riding' again as 'a man rides': captions say it seldom, descriptions often."""
+    for words, tags in lessons:
+        place = next((at for at, tag in enumerate(tags) if tag == "G" and words[at].lower() in verbs), 0)
+        subject = place - 1 - (tags[:place].endswith("V") and words[place - 1].lower() in ("is", "are"))
+        if place and subject >= 0 and tags[subject] in "NS":
+            verb = verbs[words[place].lower()]
+            said = plural(verb) if tags[subject] == "N" else verb
+            yield [*words[: subject + 1], said, *words[place + 1 :]], f"{tags[: subject + 1]}V{tags[place + 1 :]}"
 
 
 def taught(lessons: Sequence[Taught]) -> Tagger:
@@ -153,7 +169,9 @@ def main(file: str) -> None:
     """Write `tags.json`; held-out images teach nothing."""
     _, training = split(read_pairs(Path(file)))
     captions = sorted({text for example in training for text in example.asking})
-    tagger = taught(list(Teacher().teach(framed(captions))))
+    teacher = Teacher()
+    lessons = list(teacher.teach(framed(captions)))
+    tagger = taught([*lessons, *finite(lessons, teacher.verbs)])
     body = {"words": dict(tagger.words), "weights": {name: dict(votes) for name, votes in tagger.weights.items()}}
     write_file(DATA, (json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n").encode())
     print(f"{len(tagger.words)} words, {len(tagger.weights)} traits, {DATA.stat().st_size} bytes")

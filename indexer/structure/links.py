@@ -75,7 +75,7 @@ class Link:
         self.either = self.either or word in ("or", "nor")
         if self.predicate and self.verb != "I":
             self.before.append((self.verb, self.predicate))
-            self.predicate, self.verb = [], ""
+            self.predicate, self.verb, self.joins = [], "", True
 
     def _verb(self, word: str, tag: str) -> None:
         if word in AUXILIARIES and (tag == "V" or word in COPULAS):

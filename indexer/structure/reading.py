@@ -60,7 +60,7 @@ class Reading:
         self.denied = False
         if chunk.owner is not None:
             self.scene.met(chunk.owner)
-        self.acted = self.acted or link.finite or link.verb in ("V", "G", "E")
+        self.acted = self.acted or link.finite or bool(link.before) or link.verb in ("V", "G", "E")
         alone = link.joins and not link.relative
         opens = not self.said or link.clause or (alone and bool(self.group) and self._is_subject(chunk, link, then))
         subjects = [] if not link.predicate else self._subjects(link, link.verb)

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.search.evidence import Told, chosen, content_words, owners, prepared
+from indexer.structure.structure import told as read
 from scenes.description import Relation, SceneDescription, SceneObject
-from scenes.parts import FIELDS, fields_of, part, said
+from scenes.parts import FIELDS, fields_of, said
 from tests.scenes.strategies import descriptions
 
 BUS = SceneDescription(
@@ -22,9 +23,14 @@ BUS = SceneDescription(
 )
 
 
-@given(descriptions, st.none() | st.lists(st.sampled_from(FIELDS), min_size=1).map(fields_of))
+plain = st.sampled_from(["A red bus waits. No dogs.", "“Stop” says a man, a man in a red hat"]).map(
+    SceneDescription.from_text
+)
+
+
+@given(descriptions | plain, st.none() | st.lists(st.sampled_from(FIELDS), min_size=1).map(fields_of))
 def test_every_phrase_stands_where_it_says(description: SceneDescription, fields: tuple[str, ...] | None) -> None:
-    text = said(description if fields is None else part(description, fields))
+    text = said(description if fields is None else read(description, fields))
     phrases = prepared(description, fields)
     assert [text[one.begin : one.end] for one in phrases] == [one.evidence.phrase for one in phrases]
     assert all(one.end <= other.begin for one, other in pairwise(phrases))
@@ -72,3 +78,13 @@ def test_what_is_absent_is_told_only_where_it_is_asked_for() -> None:
     wanted = content_words("a driver")
     assert chosen(prepared(BUS), wanted) == ()
     assert told(chosen(prepared(BUS, ("absent",)), wanted)) == [("/absent/0", None)]
+
+
+def test_phrases_of_a_plain_text_are_those_that_are_read_from_it() -> None:
+    bus = SceneDescription(detail="A red bus waits. There are no dogs.")
+    assert [one.evidence.field for one in prepared(bus)] == ["/detail", "/detail"]
+    phrases = prepared(bus, ("objects", "absent"))
+    assert [(one.evidence.field, one.evidence.phrase) for one in phrases] == [
+        ("/objects/0", "red bus"),
+        ("/absent/0", "dogs"),
+    ]

@@ -14,6 +14,8 @@ from tests.app.live import live
 pytestmark = [pytest.mark.postgres, pytest.mark.http, pytest.mark.encoder]
 IMAGE = hashlib.sha256(b"street").hexdigest()
 ADDRESS = f"/v1/collections/pets/images/{IMAGE}"
+PLAIN = hashlib.sha256(b"plain").hexdigest()
+ADDRESS_OF_PLAIN = f"/v1/collections/pets/images/{PLAIN}"
 STREET = {
     "summary": "A quiet street.",
     "detail": "Snow lies on the roofs. A red automobile waits.",
@@ -48,6 +50,13 @@ def test_shares_are_those_of_the_phrases_that_won(database_url: str, home: Path)
         assert 0.5 < sum(shares) <= 1.0 + 1e-9
         (only,) = told("the bakery", fields=["visible_text"])
         assert (only["field"], float(str(only["share"])) > 0.4) == ("/visible_text/0", True)
+        client.put(ADDRESS_OF_PLAIN, json={"description": {"detail": STREET["detail"]}})
+        read = told("a red automobile", image_id=PLAIN, fields=["objects", "actions"])
+        assert [(one["field"], one["phrase"]) for one in read] == [
+            ("/objects/2", "red automobile"),
+            ("/actions/1", "red automobile waits"),
+        ]
+        assert float(str(read[0]["share"])) > 0.4
         found = client.post("/v1/collections/pets/search", json={"query": "a red automobile"}).json()["results"]
         assert {one["share"] for one in found[0]["evidence"]} == {None}
         edit = STREET | {"detail": "Rain lies on the roofs. A blue automobile waits."}

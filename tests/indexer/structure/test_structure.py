@@ -41,6 +41,7 @@ RELATIONS = {
         "cup stands to the left of plate",
     ],
     "The photo shows a lake with a boat.": ["lake with boat"],
+    "The children play, and a boy jumps over a fence.": ["boy jumps over fence"],
     "A dog is not near a cat.": [],
 }
 ABSENT = {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from indexer.calibration.taught_tags import Taught, framed, letter, lexicon, taught
+from indexer.calibration.taught_tags import Taught, finite, framed, letter, lexicon, taught
 from indexer.structure.tagging import DATA, TAGS, tagger
 from indexer.structure.words import sentences, singular
 
@@ -13,7 +13,7 @@ TAGGED = {
     "The blue cars, which look old": "DJS,WVJ",
     "a park near the man's house": "DNIDN'N",
     "There are no people who can be seen": "XVDSWVVE",
-    "a light on a light blue wall": "DNIDJJN",
+    "a light on the wall": "DNIDN",
     "the wooden quixol stands near it": "DJNVIP",
 }
 
@@ -43,6 +43,18 @@ def test_teaching_is_repeatable_and_learns_from_context() -> None:
     assert set(lexicon(lessons)["park"]) == {"V", "N"}
     assert made.tags(["dogs", "park", "here"]) == "SVR"
     assert made.tags(["the", "park", "here"]) == "DNR"
+
+
+def test_finite_verbs_are_taught_by_those_in_ing() -> None:
+    lessons: list[Taught] = [
+        (["A", "man", "is", "riding", "it"], "DNVGP"),
+        (["men", "riding", "it"], "SGP"),
+        (["riding", "it"], "GP"),
+    ]
+    assert list(finite(lessons, {"riding": "ride"})) == [
+        (["A", "man", "rides", "it"], "DNVP"),
+        (["men", "ride", "it"], "SVP"),
+    ]
 
 
 def test_the_teachers_tags_are_told_in_letters() -> None:
