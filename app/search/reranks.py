@@ -18,9 +18,10 @@ from app.search.outcome import Outcome, Place
 from app.search.paging import Page
 from app.search.shown import Shown
 from indexer.reranking import Reranked, Reranking
+from indexer.structure.structure import told
 from scenes.answer import Query
 from scenes.errors import Overloaded
-from scenes.parts import part, said
+from scenes.parts import said
 
 _MOST_WAITING = 32
 
@@ -88,7 +89,7 @@ class Reranks:
 def _text(shown: Shown, fields: tuple[str, ...] | None) -> str:
     """All that the description says, or all that these fields of it say."""
     description = shown.view.description
-    return said(description if fields is None else part(description, fields))
+    return said(description if fields is None else told(description, fields))
 
 
 def _left(outcome: Outcome, page: Page) -> Outcome:

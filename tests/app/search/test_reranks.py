@@ -262,3 +262,15 @@ async def test_a_server_has_it_before_it_is_ready(database_url: str, home: Path,
     with pytest.raises(BadInput, match="no folder"):
         async with opened(Settings.model_validate(named | {"WORDSIGHT_RERANKER": tmp_path / "none"}), Metrics()):
             pass
+
+
+async def test_fields_of_a_plain_text_are_re_ranked_by_what_is_read_from_it(catalog: Catalog, home: Path) -> None:
+    fake, plain = SharedWords(), SceneDescription(detail="A red car stands beside a blue house.")
+    async with catalog.writing() as session:
+        row = await collections.ensure(session, Collection(name="plain"))
+        image = Publication(external_image_id("1"), "external", plain, "import", "1", external_id="1")
+        await publishing.publish(session, row.id, [image])
+    await refresh(catalog, "plain", BagOfLetters(), home)
+    async with serving(catalog, home, Reranking(fake)) as service:
+        await service.search("plain", Query(query=QUERY, fields=("objects",)))
+    assert fake.asked == ["red car, blue house."]
