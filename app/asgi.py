@@ -36,7 +36,7 @@ from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
 
 POOL_SIZE = 10
-_SWITCH_S = 0.001
+_SWITCH_S = 0.0005
 """The loop that answers gets the interpreter back so soon from threads that rank; Python's own 5 ms are a search."""
 _log = logging.getLogger(__name__)
 

@@ -1,8 +1,9 @@
 """Queries of many requests, embedded together: one request alone never waits, many at once share a batch.
 
-A request starts at once while a runner is free. While all are busy, requests gather; the runner that is free next
-takes as many as a batch holds. So the wait is bounded by one batch in flight, and nothing waits by the clock. What is
-done with a vector is done by the same runner, so that a request changes threads twice, however many steps it has.
+While all runners are busy, requests gather; the runner that is free next takes its share of them, once enough are there
+to be worth a batch or one has waited a moment (`indexer.patience`). So the wait is bounded by one batch in flight and
+that moment. What is done with a vector is done by the same runner, so that a request changes threads twice, however many
+steps it has.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from indexer.encoder import Encoded, Encoder, Vectors, Words
+from indexer.patience import Patience
 from scenes.errors import Overloaded
 from scenes.recipe import EncoderRecipe
 
@@ -61,6 +63,7 @@ class _Waiting:
     query: str
     then: Callable[[EncodedQuery], Any]
     future: "asyncio.Future[Any]"
+    came: float
 
 
 class MicroBatcher:
@@ -80,6 +83,9 @@ class MicroBatcher:
         self._seen = seen
         self._pool = ThreadPoolExecutor(runners, thread_name_prefix="encode")
         self._queue: deque[_Waiting] = deque()
+        self._running = 0
+        self._patience = Patience(runners)
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def recipe(self) -> EncoderRecipe:
@@ -95,7 +101,8 @@ class MicroBatcher:
         if len(self._queue) >= self._most:
             raise Overloaded("encoder_busy", "too many queries wait to be embedded", retry_after_s=1.0)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(query, then, future))
+        came = self._patience.came(self._running + len(self._queue) + 1)
+        self._queue.append(_Waiting(query, then, future, came))
         self._start()
         return await future
 
@@ -105,12 +112,30 @@ class MicroBatcher:
 
     def _start(self) -> None:
         while self._free and self._queue:
-            taken = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
-            batch = [one for one in taken if not one.future.done()]
-            if batch:
-                self._free -= 1
-                work = asyncio.get_running_loop().run_in_executor(self._pool, self._run, batch)
-                work.add_done_callback(partial(self._finish, batch))
+            share = self._patience.share
+            wait_s = 0.0 if len(self._queue) >= share else self._patience.left_s(self._queue[0].came)
+            if wait_s:
+                self._start_after(wait_s)
+                return
+            self._begin(min(MAX_BATCH, max(share, -(-len(self._queue) // self._free))))
+
+    def _start_after(self, seconds: float) -> None:
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._rung)
+
+    def _rung(self) -> None:
+        self._alarm = None
+        self._start()
+
+    def _begin(self, most: int) -> None:
+        """Give a free runner the first of those that wait."""
+        taken = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+        batch = [one for one in taken if not one.future.done()]
+        if batch:
+            self._free -= 1
+            self._running += len(batch)
+            work = asyncio.get_running_loop().run_in_executor(self._pool, self._run, batch)
+            work.add_done_callback(partial(self._finish, batch))
 
     def _run(self, batch: list[_Waiting]) -> list[Any]:
         """For each request its result, or the exception of its own `then`."""
@@ -121,6 +146,7 @@ class MicroBatcher:
 
     def _finish(self, batch: list[_Waiting], done: "asyncio.Future[list[Any]]") -> None:
         self._free += 1
+        self._running -= len(batch)
         error = done.exception()
         outcomes = [error] * len(batch) if error else done.result()
         for one, outcome in zip(batch, outcomes, strict=True):
