@@ -34,6 +34,7 @@ from indexer.reranking import Reranking
 from indexer.serving_encoder import load_encoder
 from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
+from scenes.machine import cores_for_each
 
 POOL_SIZE = 10
 _SWITCH_S = 0.0005
@@ -106,7 +107,9 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
         recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
         reranking = await asyncio.to_thread(_reranking, config)
-        service = make_service(catalog, load, config.home, secret, log, metrics, accelerate, recall, reranking)
+        runners = cores_for_each(config.server_processes)
+        around = (log, metrics, accelerate, recall, reranking, runners)
+        service = make_service(catalog, load, config.home, secret, *around)
         metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
         limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:

@@ -74,8 +74,8 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     mount_pages(app)
-    app.add_middleware(QuickSearch)
     app.add_middleware(Idempotency)
+    app.add_middleware(QuickSearch)
     app.add_middleware(Bounds)
     app.add_middleware(Watch, metrics=metrics, most=max_concurrent, tracing=tracing)
     if cors_origins:

@@ -7,9 +7,9 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from scenes.machine import cores
+from scenes.machine import cores_for_each
 
-ADMITTED_PER_CORE = 20
+ADMITTED_PER_CORE = 40
 """Enough to fill batches, few enough that a full server still answers soon."""
 
 
@@ -25,12 +25,14 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_default_home, validation_alias="WORDSIGHT_HOME")
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
     encoder_runtime: Literal["auto", "fp32", "torch"] = Field("auto", validation_alias="WORDSIGHT_ENCODER_RUNTIME")
-    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default_factory=lambda: ADMITTED_PER_CORE * cores(), validation_alias="WORDSIGHT_MAX_CONCURRENT"
-    )
-    """So many requests are answered at once; what is beyond is refused."""
-    requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
     server_processes: Annotated[int, Field(ge=1)] = Field(1, validation_alias="WORDSIGHT_SERVER_PROCESSES")
+    """Set by `wordsight serve` for its processes, which share cores and limits."""
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default_factory=lambda data: ADMITTED_PER_CORE * cores_for_each(data.get("server_processes", 1)),
+        validation_alias="WORDSIGHT_MAX_CONCURRENT",
+    )
+    """So many requests are answered at once by a process; what is beyond is refused."""
+    requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
     index_device: Literal["cpu", "gpu"] = Field("cpu", validation_alias="WORDSIGHT_INDEX_DEVICE")
     recall_sample_every_s: Annotated[float, Field(ge=0)] = Field(60.0, validation_alias="WORDSIGHT_RECALL_SAMPLE_EVERY")
     reranker: Path | None = Field(None, validation_alias="WORDSIGHT_RERANKER")

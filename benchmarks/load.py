@@ -4,14 +4,20 @@
 """
 
 import asyncio
+import itertools
 import json
+import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+import uvloop
+
+_END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"content-length: *(\d+)\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,22 +46,71 @@ class Pace:
 
 async def measure(plan: Plan) -> Pace:
     """Run a closed loop. Answers during the warm-up are not counted."""
+    loop = asyncio.get_running_loop()
+    until = time.perf_counter() + plan.warm_up_s + plan.seconds
     taken: list[tuple[float, float, int]] = []
-    bodies = iter(range(10**9))
-    start = time.perf_counter()
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", plan.port)
-        while (began := time.perf_counter()) < start + plan.warm_up_s + plan.seconds:
-            body = plan.bodies[next(bodies) % len(plan.bodies)]
-            writer.write(request_bytes(plan.method, plan.path, plan.headers, body))
-            status, _ = await read_answer(reader)
-            taken.append((began, time.perf_counter(), status))
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(plan.concurrency)))
-    counted = [one for one in taken if one[1] >= start + plan.warm_up_s]
+    requests = itertools.cycle(request_bytes(plan.method, plan.path, plan.headers, body) for body in plan.bodies)
+    clients = [Client(requests, taken, until, loop.create_future()) for _ in range(plan.concurrency)]
+    for client in clients:
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", plan.port)  # type: ignore[misc]
+    await asyncio.gather(*(client.over for client in clients))
+    counted = [one for one in taken if until - plan.seconds <= one[1] <= until]
     return _pace(counted, plan.seconds)
+
+
+class Client(asyncio.Protocol):
+    """Sends a request as soon as it has the answer to the one before, until the time is over."""
+
+    def __init__(
+        self,
+        requests: Iterator[bytes],
+        taken: list[tuple[float, float, int]],
+        until: float,
+        over: "asyncio.Future[None]",
+    ) -> None:
+        """`taken` gets when each was sent and answered, in seconds, and its status."""
+        self.over = over
+        self._requests = requests
+        self._taken = taken
+        self._until = until
+        self._came = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._came += data
+        status = whole_answer(self._came)
+        if status is None:
+            return
+        now = time.perf_counter()
+        self._taken.append((self._began, now, status))
+        self._came.clear()
+        if now < self._until:
+            self._send()
+        else:
+            self.over.set_result(None)
+            self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.over.done():
+            self.over.set_exception(error or ConnectionError("the server closed the connection"))
+
+    def _send(self) -> None:
+        self._began = time.perf_counter()
+        self._transport.write(next(self._requests))
+
+
+def whole_answer(came: bytearray) -> int | None:
+    """The status of an answer with a Content-Length; None where it is not whole yet."""
+    end = came.find(_END)
+    if end < 0:
+        return None
+    length = _LENGTH.search(came, 0, end + 2)
+    if length is None:
+        raise ValueError("an answer without Content-Length")
+    return int(came[9:12]) if len(came) >= end + len(_END) + int(length[1]) else None
 
 
 def _pace(counted: list[tuple[float, float, int]], seconds: float) -> Pace:
@@ -85,7 +140,8 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 def main(file: str) -> None:
     plan = Plan(**json.loads(Path(file).read_text()))
-    print(json.dumps(asdict(asyncio.run(measure(plan)))))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        print(json.dumps(asdict(runner.run(measure(plan)))))
 
 
 if __name__ == "__main__":

@@ -71,8 +71,11 @@ class Engines:
         load: Callable[[str | None], Encoder],
         watcher: Watcher | None = None,
         accelerate: Accelerate = no_replica,
+        runners: int | None = None,
     ) -> None:
+        """`runners` batches of queries are embedded at a time, one for each core if left out."""
         self._catalog = catalog
+        self._runners = runners or cores()
         self._home = home
         self._load = load
         self.watcher = watcher or Unwatched()
@@ -158,7 +161,7 @@ class Engines:
                 fix="let another server answer the collections with other encoders",
             )
         encoder = await asyncio.to_thread(self._load, name)
-        batcher = MicroBatcher(encoder, runners=cores(), seen=self.watcher.batch_seen)
+        batcher = MicroBatcher(encoder, runners=self._runners, seen=self.watcher.batch_seen)
         self._batchers.append(batcher)
         await batcher.encode_then(_WARM, _ranked_alone, remember=False)
         searcher = Searcher(self._catalog, encoder.recipe, self._home, self._accelerate)

@@ -52,7 +52,9 @@ class Outcome:
         scores = self.ranked.scores[: max(first, _RIVALS)]
         return [round(chance, 4) for chance in relevance.probabilities(scores.tolist())]
 
-    def frame(self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None) -> Answer:
+    def frame(
+        self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None, next_cursor: str | None
+    ) -> Answer:
         """The answer without its results."""
         return Answer(
             results=(),
@@ -62,4 +64,5 @@ class Outcome:
             query_truncated=self.encoded.truncated,
             release=str(place.release) if place.release else None,
             search_id=search_id,
+            next_cursor=next_cursor,
         )

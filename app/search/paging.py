@@ -23,6 +23,7 @@ from indexer.snapshot import Found
 from scenes.answer import Query
 from scenes.errors import BadInput
 
+_SORTED = json.JSONEncoder(sort_keys=True)
 FURTHEST = 10_000
 """How many images can be paged through; whoever wants all of them lists the collection."""
 
@@ -100,7 +101,7 @@ def _read(query: Query, cursor: str, by: str | None) -> tuple[int, int | None]:
 
 def _digest(query: Query, by: str | None) -> str:
     ordered = [] if by is None else [by]
-    asked = json.dumps([query.query, query.k, query.filter, sorted(set(query.fields or ())), *ordered], sort_keys=True)
+    asked = _SORTED.encode([query.query, query.k, query.filter, sorted(set(query.fields or ())), *ordered])
     return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 

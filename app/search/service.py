@@ -108,10 +108,9 @@ class SearchService:
             outcome = await staged("rerank", self.reranks.put(at, outcome, query, page))
         hits = await staged("show", self._hits(at, outcome, query, page))
         stored = await staged("store", self._store(at, query, hits))
-        frame = outcome.frame(at, hits, stored)
         found, reranked = len(outcome.ranked.rows), outcome.reranked
         following = page.following(query, found, complete=fields is not None, reranked=reranked)
-        return Reply(frame.model_copy(update={"next_cursor": following}) if following else frame, hits)
+        return Reply(outcome.frame(at, hits, stored, following), hits)
 
     async def _by_everything(self, at: Place, page: Page, query: Query, asked: Filter | None) -> Outcome:
         """Images by all that their descriptions say."""
@@ -230,9 +229,10 @@ def make_service(
     accelerate: Accelerate = no_replica,
     recall: RecallWatch | None = None,
     reranking: Reranking | None = None,
+    runners: int | None = None,
 ) -> SearchService:
     """A service over encoders by name; without a log it stores each search before it answers."""
-    engines = Engines(catalog, home, load, watcher, accelerate)
+    engines = Engines(catalog, home, load, watcher, accelerate, runners)
     known = KnownCollections(catalog), KnownImages(catalog), KnownWords(catalog)
     parts, telling = PartSearch(catalog, Ranking()), Telling(catalog)
     reranks = None if reranking is None else Reranks(reranking, known[1], engines.watcher)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, ColumnClause, ColumnElement, TableValuedAlias, Text, any_, cast, func, literal
+from sqlalchemy import JSON, ColumnClause, ColumnElement, TableValuedAlias, Text, any_, bindparam, cast, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 
 Values = Sequence[str] | Sequence[int]
@@ -12,7 +12,20 @@ Values = Sequence[str] | Sequence[int]
 
 def given(rows: Sequence[Mapping[str, Any]], *columns: ColumnClause[Any]) -> TableValuedAlias:
     """A table of these rows inside a statement; each row has the columns' names as keys and JSON values."""
-    body = literal(json.dumps(rows, ensure_ascii=False), Text)
+    return _recordset(literal(as_parameter(rows), Text), *columns)
+
+
+def given_later(name: str, *columns: ColumnClause[Any]) -> TableValuedAlias:
+    """The same in a statement that is built once: the parameter `name` is `as_parameter(rows)` whenever it is run."""
+    return _recordset(bindparam(name, type_=Text), *columns)
+
+
+def as_parameter(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as the one parameter of a statement."""
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def _recordset(body: ColumnElement[str], *columns: ColumnClause[Any]) -> TableValuedAlias:
     return func.json_to_recordset(cast(body, JSON)).table_valued(*columns, name="given").render_derived(with_types=True)
 
 

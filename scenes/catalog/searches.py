@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text, column, delete, func, select
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import TypeEngine
 
-from scenes.catalog.bulk import given
+from scenes.catalog.bulk import as_parameter, given_later
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.tables import collections, searches
 from scenes.errors import NotFound
+
+_ROWS = "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,17 @@ async def store(session: WriteSession, rows: Sequence[StoredSearch]) -> None:
     """
     if not rows:
         return
-    sent = given([_values(row) for row in rows], *(column(name, _sent_as(name)) for name in StoredSearch.__slots__))
+    await session.execute(_storing(), {_ROWS: as_parameter([_values(row) for row in rows])})
+
+
+@cache
+def _storing() -> Insert:
+    """The statement that stores; building it anew takes longer than sending it."""
+    sent = given_later(_ROWS, *(column(name, _sent_as(name)) for name in StoredSearch.__slots__))
     kept = [func.decode(one, "hex") if one.name == "query_hash" else one for one in sent.c]
     there = select(*kept).join(collections, collections.c.id == sent.c.collection_id)
     locked = there.with_for_update(read=True, key_share=True, of=collections)
-    new = upsert(searches).from_select(list(StoredSearch.__slots__), locked)
-    await session.execute(new.on_conflict_do_nothing())
+    return upsert(searches).from_select(list(StoredSearch.__slots__), locked).on_conflict_do_nothing()
 
 
 async def get(session: ReadSession, search_id: UUID) -> StoredSearch:
