@@ -108,6 +108,10 @@ class Match(BaseModel):
 class Answer(BaseModel):
     """The images found, best first.
 
+    `matches` is "none" where there are no results and where nothing like what was asked for is there: then the results,
+    if any, are merely the nearest. That is told by the best score alone, against a bound that one in twenty searches
+    fails whose image is there; an image that is somewhat like it passes. Not told of searches of fields, nor re-ranked.
+
     `exists` is how many images pass the filter, null where not counted; of a search of fields, how many of them say
     something there, null where not all were looked at.
 

@@ -1,4 +1,4 @@
-"""P(relevant): what a score is worth, fitted on images whose right answers are known.
+"""P(relevant): what a score is worth, fitted on images whose right answers are known; and below which nothing matches.
 
 A logistic model (Platt 1999) of two things: the score itself and how far it stands from its best rival in the same
 answer. The second tells a clear winner from one of many alike.
@@ -18,13 +18,22 @@ MANIFEST = "calibration.json"
 
 
 class Relevance(BaseModel):
-    """The chance that a result is the image meant, where one image is meant: among many alike each has little."""
+    """The chance that a result is the image meant, where one image is meant: among many alike each has little.
+
+    Where the best score of an answer is below `floor`, nothing like what was asked for is there; None says nothing. It
+    is the score of one image by itself, as a far-off query often has one best result that stands clear of all others.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     intercept: float
     score: float
     gap: float
+    floor: float | None = None
+
+    def matches(self, best: float) -> bool:
+        """May an image of this score be what was asked for?"""
+        return self.floor is None or best >= self.floor
 
     def probabilities(self, scores: Sequence[float]) -> list[float]:
         """P(relevant), 0…1, of each result of one answer, best first."""

@@ -52,13 +52,20 @@ class Outcome:
         scores = self.ranked.scores[: max(first, _RIVALS)]
         return [round(chance, 4) for chance in relevance.probabilities(scores.tolist())]
 
+    def matches(self, relevance: Relevance | None) -> bool:
+        """Is there an image that may be what was asked for? Known only where all that is said was scored."""
+        if not len(self.ranked.rows):
+            return False
+        is_plain = self.fields is None and self.reranked is None
+        return relevance is None or not is_plain or relevance.matches(float(self.ranked.scores[0]))
+
     def frame(
         self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None, next_cursor: str | None
     ) -> Answer:
         """The answer without its results."""
         return Answer(
             results=(),
-            matches="some" if hits else "none",
+            matches="some" if hits and self.matches(place.engine.relevance) else "none",
             exists=self.exists,
             reranked=self.reranked,
             query_truncated=self.encoded.truncated,

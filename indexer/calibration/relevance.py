@@ -1,4 +1,4 @@
-"""Fits P(relevant) on held-out images: each of their captions asks once, the image's other captions describe."""
+"""Fits P(relevant) and the floor on held-out images: each of their captions asks once, its other captions describe."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +13,8 @@ from scenes.description import SceneDescription
 from scenes.relevance import Relevance, gaps
 
 RESULTS = 10
+FALSE_ALARMS = 0.05
+"""Of the held-out queries, whose image is there, so many have a best score below the floor."""
 _ROUNDS = 50
 _RIDGE = 1e-3
 
@@ -25,7 +27,8 @@ def fit_relevance(examples: Sequence[Example], encoder: Encoder, ranking: Rankin
     )
     right = np.concatenate([relevant for _, relevant in answers]).astype(np.float64)
     intercept, score, gap = (round(float(one), 6) for one in logistic(features, right))
-    return Relevance(intercept=intercept, score=score, gap=gap)
+    floor = round(float(np.quantile([scores[0] for scores, _ in answers], FALSE_ALARMS)), 6)
+    return Relevance(intercept=intercept, score=score, gap=gap, floor=floor)
 
 
 def logistic(features: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
