@@ -1,6 +1,7 @@
 """The wiring of the server: `uvicorn --factory app.asgi:create` with DATABASE_URL and WORDSIGHT_HOME set."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -49,6 +50,12 @@ def create() -> FastAPI:
     _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
     tracing = open_tracing(config.traces)
     return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, config.cors_origins, tracing)
+
+
+def _leave_alone_what_stays() -> None:
+    """What is loaded stays: the collector need not look through it again and again while requests wait."""
+    gc.collect()
+    gc.freeze()
 
 
 def _log_requests(level: int) -> None:
@@ -116,6 +123,7 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
             await service.engines.of(None)
             async with service.engines.following(), recall.watching():
                 keys = KeyCache(Keys(catalog, secret))
+                _leave_alone_what_stays()
                 yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
         finally:
             service.close()

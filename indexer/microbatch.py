@@ -1,9 +1,9 @@
 """Queries of many requests, embedded together: one request alone never waits, many at once share a batch.
 
-While all runners are busy, requests gather; the runner that is free next takes its share of them, once enough are there
-to be worth a batch or one has waited a moment (`indexer.patience`). So the wait is bounded by one batch in flight and
-that moment. What is done with a vector is done by the same runner, so that a request changes threads twice, however many
-steps it has.
+While all runners are busy, requests gather; the runner that is free next takes its share of them, once enough are
+there to be worth a batch or one has waited a moment (`indexer.patience`). So the wait is bounded by one batch in flight
+and that moment. What is done with a vector is done by the same runner, so that a request changes threads twice, however
+many steps it has.
 """
 
 import asyncio
