@@ -45,8 +45,8 @@ MEASURED = (
     "benchmarks/servers.py",
 )
 SEED = 20_261_126
-ROUNDS = int(os.environ.get("BENCH_OBSERVABILITY_ROUNDS", "31"))
-ASKED = {1: 60, 16: 256}
+ROUNDS = int(os.environ.get("BENCH_OBSERVABILITY_ROUNDS", "101"))
+ASKED = {1: 24, 16: 128}
 """Searches a turn, by how many are under way at once."""
 BAR = 1.03
 JUDGED = ("default", "logged")

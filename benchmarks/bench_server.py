@@ -2,13 +2,12 @@
 
 Each server runs alone and is warm; it answers a closed loop of distinct queries at concurrency 1, 8 and 32. Ours has
 keys, bounds and stored searches on. Judged as a ratio to the better of the thirty lines with torch's own threads and
-with one.
+with one. Beside the default stand ours with a process for each core, and ours in fp32 as on processors without bf16.
 """
 
 import json
 import os
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,13 +17,15 @@ import httpx
 import numpy as np
 
 from benchmarks import recording
+from benchmarks.encoder_alone import AlonePlan
 from benchmarks.load import Plan
-from benchmarks.servers import SEARCH, Ours, ours, pace, served
+from benchmarks.servers import SEARCH, Ours, loaded, ours, pace, served
 from indexer.evaluation.gallery import Gallery
 from indexer.made_up_scenes import Corpus, corpus
 from indexer.ranking import Ranking
 from indexer.sentence_encoder import SentenceEncoder
 from scenes.description import SceneDescription
+from scenes.machine import cores
 from scenes.models import DEFAULT_ENCODER, find_model
 
 MEASURED = (
@@ -32,6 +33,7 @@ MEASURED = (
     "indexer",
     "scenes",
     "benchmarks/bench_server.py",
+    "benchmarks/encoder_alone.py",
     "benchmarks/load.py",
     "benchmarks/peers",
     "benchmarks/servers.py",
@@ -46,6 +48,11 @@ TXTAI = "WORDSIGHT_TXTAI"
 """A folder with txtai and its API's requirements (`pip install --no-deps --target …`); without it txtai is left out."""
 SETTINGS = {"WORDSIGHT_REQUESTS_PER_KEY": "1000000"}
 """One key does all the asking here, so its rate is raised; it is still counted."""
+BESIDE: dict[str, tuple[dict[str, str], int]] = {
+    "ours_process_a_core": ({}, cores()),
+    "ours_fp32": ({"WORDSIGHT_ENCODER_RUNTIME": "fp32"}, 1),
+}
+"""Other ways to run ours: settings and processes."""
 _CHECKED = 200
 _QUERIES = 24_000
 """More than are asked of any server, so that none is asked twice."""
@@ -78,7 +85,11 @@ def measure(texts: Corpus, folder: Path) -> dict[str, Any]:
     }
     plain = [json.dumps({"query": query, "k": 10}) for query in texts.queries]
     np.save(folder / "vectors.npy", SentenceEncoder.load().encode_documents(texts.documents).vectors)
-    found: dict[str, Any] = {"encoder_alone_batches": encoder_alone(texts.queries)}
+    alone = {runtime: encoder_alone(texts.queries, runtime) for runtime in ("auto", "fp32")}
+    found: dict[str, Any] = {"encoder_alone": alone["auto"], "encoder_alone_fp32": alone["fp32"]}
+    for name, (settings, processes) in BESIDE.items():
+        with ours(texts.documents, folder / name, SETTINGS | settings, processes=processes) as server:
+            found[name] = levels(server.port, SEARCH, plain, server.headers)
     with ours(texts.documents, folder / "home", SETTINGS) as server:
         found["ours"] = levels(server.port, SEARCH, plain, server.headers)
         found["top10_overlap"] = overlap(texts, server)
@@ -88,6 +99,8 @@ def measure(texts: Corpus, folder: Path) -> dict[str, Any]:
         found["thirty_lines"] = levels(port, "/search", plain, {})
     with served("thirty_lines", common | {"TORCH_THREADS": "1"}, "/openapi.json") as port:
         found["thirty_lines_one_thread"] = levels(port, "/search", plain, {})
+    with served("fastapi_nothing", common, "/openapi.json") as port:
+        found["fastapi_nothing"] = levels(port, "/search", plain, {})
     if where := os.environ.get(TXTAI):
         asked = [f"?limit=10&query={query.replace(' ', '%20')}" for query in texts.queries]
         with served("txtai_lines", common | {"PYTHONPATH": where}, "/openapi.json") as port:
@@ -103,7 +116,7 @@ def missed(figures: Mapping[str, Any]) -> list[str]:
         ratio = figures["ours"][str(level)]["per_second"] / thirty
         if ratio < bar:
             told.append(f"{ratio:.2f} times the thirty lines at {level} instead of {bar}")
-    share = figures["ours"]["32"]["per_second"] / figures["encoder_alone_batches"]
+    share = figures["ours"]["32"]["per_second"] / figures["encoder_alone"]["batches"]
     if share < SHARE_OF_ENCODER:
         told.append(f"{share:.2f} of the encoder alone instead of {SHARE_OF_ENCODER}")
     if figures["top10_overlap"] < OVERLAP:
@@ -125,19 +138,10 @@ def levels(
     }
 
 
-def encoder_alone(queries: list[str]) -> float:
-    """Queries a second of the same encoder in batches of 32, two at a time, without HTTP."""
-    from indexer.serving_encoder import load_encoder
-
-    with tempfile.TemporaryDirectory() as home:
-        encoder = load_encoder(None, Path(home))
-    encoder.encode_queries(queries[:64])
-    started, count = time.perf_counter(), 0
-    while time.perf_counter() - started < SECONDS:
-        part = queries[count % 4_000 :][:512]
-        encoder.encode_queries(part)
-        count += len(part)
-    return round(count / (time.perf_counter() - started), 1)
+def encoder_alone(queries: list[str], runtime: str) -> dict[str, float]:
+    """Queries a second of the same encoder without HTTP: in full batches, and for 32 callers at once."""
+    plan = AlonePlan(queries, SECONDS, "fp32" if runtime == "fp32" else "auto")
+    return dict(loaded("benchmarks.encoder_alone", plan))
 
 
 def reference(texts: Corpus, asked: list[str]) -> list[set[int]]:

@@ -37,7 +37,11 @@ class Ours:
 
 @contextmanager
 def ours(
-    texts: Sequence[str], home: Path, settings: Mapping[str, str] | None = None, cores: Cores | None = None
+    texts: Sequence[str],
+    home: Path,
+    settings: Mapping[str, str] | None = None,
+    cores: Cores | None = None,
+    processes: int = 1,
 ) -> Iterator[Ours]:
     """Our server over a collection `bench` of these texts; its Postgres runs on all cores."""
     home.mkdir(mode=0o755)
@@ -47,7 +51,7 @@ def ours(
         imported(environment, home, texts, "bench")
         key = command(environment, "key", "create", "--collection", "bench", "--scope", "search")["key"]
         port = free_port()
-        program = [PROGRAM, "serve", "--port", str(port)]
+        program = [PROGRAM, "serve", "--port", str(port), "--workers", str(processes)]
         with running(program, environment, port, "/readyz", cores) as process:
             yield Ours(port, {"Authorization": f"Bearer {key}"}, environment["DATABASE_URL"], process)
 

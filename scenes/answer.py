@@ -109,8 +109,9 @@ class Answer(BaseModel):
     """The images found, best first.
 
     `matches` is "none" where there are no results and where nothing like what was asked for is there: then the results,
-    if any, are merely the nearest. That is told by the best score alone, against a bound that one in twenty searches
-    fails whose image is there; an image that is somewhat like it passes. Not told of searches of fields, nor re-ranked.
+    if any, are merely the nearest. That is told where the best score is below a bound that few searches fail whose
+    image is there, and it does not stand clear of the others either; an image that is somewhat like it passes. Not told
+    of searches of fields, nor where a re-ranker orders.
 
     `exists` is how many images pass the filter, null where not counted; of a search of fields, how many of them say
     something there, null where not all were looked at.

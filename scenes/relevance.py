@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scenes.errors import Corrupt
 
+_AS_LIKELY_AS_NOT = 0.5
 MANIFEST = "calibration.json"
 """The manifest of a calibration, beside the encoder's weights."""
 
@@ -20,8 +21,7 @@ MANIFEST = "calibration.json"
 class Relevance(BaseModel):
     """The chance that a result is the image meant, where one image is meant: among many alike each has little.
 
-    Where the best score of an answer is below `floor`, nothing like what was asked for is there; None says nothing. It
-    is the score of one image by itself, as a far-off query often has one best result that stands clear of all others.
+    `floor` is the best score below which an image is seldom what was asked for; None where that is not known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,9 +31,15 @@ class Relevance(BaseModel):
     gap: float
     floor: float | None = None
 
-    def matches(self, best: float) -> bool:
-        """May an image of this score be what was asked for?"""
-        return self.floor is None or best >= self.floor
+    def matches(self, scores: Sequence[float]) -> bool:
+        """May the first of these, best first, be what was asked for? Not where nothing speaks for it.
+
+        A low score alone does not say so: short descriptions score low, but the right one stands clear of the others.
+        Nor does a small chance alone: among many alike each has little.
+        """
+        if self.floor is None or scores[0] >= self.floor:
+            return True
+        return self.probabilities(scores)[0] >= _AS_LIKELY_AS_NOT
 
     def probabilities(self, scores: Sequence[float]) -> list[float]:
         """P(relevant), 0…1, of each result of one answer, best first."""

@@ -57,7 +57,7 @@ class Outcome:
         if not len(self.ranked.rows):
             return False
         is_plain = self.fields is None and self.reranked is None
-        return relevance is None or not is_plain or relevance.matches(float(self.ranked.scores[0]))
+        return relevance is None or not is_plain or relevance.matches(self.ranked.scores[:_RIVALS].tolist())
 
     def frame(
         self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None, next_cursor: str | None
