@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import quality_page
-from benchmarks.quality_probability import probability
+from benchmarks.quality_probability import described_by_people, probability
 from benchmarks.recording import ROOT, record
 from indexer.encoder import Encoded, Encoder
 from indexer.evaluation.composition import Composition, composed, read_composition
@@ -31,7 +31,7 @@ MEASURED = (
     "indexer/evaluation", "indexer/ranking.py", "indexer/late_interaction.py", "indexer/late_kernel.py",
     "indexer/words.py", "indexer/embedding.py", "scenes/relevance.py", "scenes/wording.py",
     "scenes/wordsight-minilm-1.npz", "scenes/wordsight-minilm-1.json",
-    "benchmarks/bench_quality.py", "benchmarks/quality_probability.py",
+    "benchmarks/bench_quality.py", "benchmarks/quality_probability.py", "benchmarks/far_off_queries.txt",
 )  # fmt: skip
 DENSE = Ranking(dense=1.0, words=0.0, pairs=0.0)
 WORDS = Ranking(dense=0.2, words=0.8, pairs=0.0)
@@ -75,13 +75,15 @@ def main() -> None:
     pairs = {name: data / f"{name}.jsonl" for name in PAIRS}
     with tempfile.TemporaryDirectory(prefix="wordsight-bench-") as home:
         encoders = {name: Remembering(load_encoder(name, Path(home))) for name in (BASE_ENCODER, DEFAULT_ENCODER)}
-    rows = [_row(title, encoders[encoder], ranking, sets, pairs) for title, encoder, ranking in STEPS]
+    rows = [row_of(title, encoders[encoder], ranking, sets, pairs) for title, encoder, ranking in STEPS]
     calibration = _calibration()
     shipped = Relevance.model_validate(calibration["relevance"])
     chances = {name: probability(one, encoders[DEFAULT_ENCODER], Ranking(), shipped) for name, one in sets.items()}
+    people = described_by_people(sets[SETS[0]], encoders[DEFAULT_ENCODER], Ranking())
     figures = {
         "steps": rows,
         "probability": chances,
+        "people": people,
         "judged": _judged(rows[-1]),
         "calibration": calibration,
     }
@@ -91,9 +93,10 @@ def main() -> None:
     quality_page.write(ROOT / "docs", figures)
 
 
-def _row(
+def row_of(
     title: str, encoder: Encoder, ranking: Ranking, sets: Mapping[str, Dataset], pairs: Mapping[str, Path]
 ) -> dict[str, Any]:
+    """What a ranking of one encoder reaches on all sets."""
     found = {name: evaluate(dataset, encoder, ranking) for name, dataset in sets.items()}
     scorer = PairedDescriptions(encoder, ranking)
     composition = {name: composed(read_composition(path, sets[SETS[0]]), scorer) for name, path in pairs.items()}

@@ -1,11 +1,13 @@
 """docs/quality.md, generated from the figures of bench_quality."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.page_parts import table
-from benchmarks.quality_texts import DATA, HEAD, NOTHING, PROBABILITY, REJECTED
+from benchmarks.quality_texts import DATA, HEAD, NOTHING, PROBABILITY, REJECTED, SAID, SEEDS
+from benchmarks.recording import RESULTS
 from indexer.evaluation.intervals import Interval
 from indexer.evaluation.plots import bars, lines
 from scenes.artifact import write_file
@@ -19,7 +21,8 @@ def write(folder: Path, figures: Mapping[str, Any]) -> None:
     plotted = {f"step {n}": Interval(*row["retrieval"]["coco-gpt4o"]["recall@1"]) for n, row in _numbered(steps)}
     bars(folder / "images" / "quality.svg", "R@1 on coco-gpt4o, 95 % intervals", plotted)
     parts = [HEAD, _retrieval(steps), "![R@1 by step](images/quality.svg)", _composition(steps), _bars(figures), DATA]
-    parts += [_probability(figures["probability"], folder), _training(figures["calibration"]), _rejected()]
+    parts += [_probability(figures["probability"], folder), _nothing(figures["probability"], figures["people"])]
+    parts += [_training(figures["calibration"]), *_seeds(), _rejected()]
     write_file(folder / "quality.md", ("\n\n".join(parts) + "\n").encode())
 
 
@@ -73,11 +76,28 @@ def _probability(chances: Mapping[str, Any], folder: Path) -> str:
         folder / "images" / "reliability.svg", "reliability of the first result", ("P(relevant) stated", "share right"),
         curves | {"perfect": ([0, 1], [0, 1])},
     )  # fmt: skip
-    alarms = list(next(iter(chances.values()))["nothing"])
-    told = [[name, *(f"{one['nothing'][at]:.3f}" for at in alarms)] for name, one in chances.items()]
     errors = table(("set", "fitted", "error", "a perfect one's"), rows)
-    removed = table(["removed and told, by false alarms", *alarms], told)
-    return "\n\n".join([PROBABILITY, errors, "![reliability](images/reliability.svg)", NOTHING, removed])
+    return "\n\n".join([PROBABILITY, errors, "![reliability](images/reliability.svg)"])
+
+
+def _nothing(chances: Mapping[str, Any], people: Mapping[str, Any]) -> str:
+    alarms = list(people["nothing"]["score"])
+    rows = [
+        [f"{name}, by {told}", *_curve(one["nothing"][way])]
+        for name, one in chances.items()
+        for way, told in (("chance", "P(relevant)"), ("score", "the best score"))
+    ]
+    rows.append([f"described by people (R@1 {people['recall@1']:.3f}), by the best score"])
+    rows[-1] += _curve(people["nothing"]["score"])
+    curves = table(["removed and told, by false alarms", *alarms], rows)
+    asked = ("there", "removed", "far off")
+    said = [[name, *(f"{one['said'][which]:.3f}" for which in asked)] for name, one in chances.items()]
+    shipped = table(["answers that say so", "its image is there", "its image was removed", "far-off query"], said)
+    return "\n\n".join([NOTHING, curves, SAID, shipped])
+
+
+def _curve(told: Mapping[str, float]) -> list[str]:
+    return [f"{share:.3f}" for share in told.values()]
 
 
 def _errors(one: Mapping[str, float]) -> list[str]:
@@ -92,9 +112,21 @@ def _training(calibration: Mapping[str, Any]) -> str:
         f"{calibration['held_out_images']} held out for judging, {calibration['dropped_captions']} captions dropped "
         f"that are also evaluated; seed {plan['seed']}, {calibration['steps']} steps of {plan['batch']} pairs, "
         f"learning rate {plan['learning_rate']}. Held-out R@1 {judged[0]:.3f} before, {judged[1]:.3f} after. "
-        "The weights were chosen when neighbouring words were summed in the ranking; one seed only was trained.\n\n"
+        "The weights were chosen when neighbouring words were summed in the ranking.\n\n"
         "To repeat it: `make encoder DATA=FOLDER`, with `captions-train.jsonl` in the folder."
     )
+
+
+def _seeds() -> list[str]:
+    """What other seeds reach, once that was measured."""
+    file = RESULTS / "bench_seeds.json"
+    if not file.is_file():
+        return []
+    figures = json.loads(file.read_text())["figures"]
+    names = list(figures["spread"])
+    rows = [[seed, *(_plain(row[name]) for name in names)] for seed, row in figures["seeds"].items()]
+    spread = [f"{one['mean']:.3f} ± {one['deviation']:.3f}" for one in figures["spread"].values()]
+    return [SEEDS, table(["seed", *names], [*rows, ["mean ± standard deviation", *spread]])]
 
 
 def _rejected() -> str:

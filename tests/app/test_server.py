@@ -42,6 +42,8 @@ def test_search_over_http(animals: Command) -> None:
         assert body["results"][0]["external_id"] == "1"
         assert body["results"][0]["source"] == "import"
         assert body["matches"] == "some"
+        far_off = post({"query": "the wiring diagram of a nuclear reactor", "k": 1}).json()
+        assert (far_off["matches"], len(far_off["results"])) == ("none", 1)
 
         with psycopg.connect(animals.database_url) as connection:
             row = connection.execute("SELECT query_text, results FROM searches WHERE id = %s", [body["search_id"]])

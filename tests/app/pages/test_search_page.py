@@ -52,10 +52,16 @@ async def test_log_in_by_the_link_search_and_look(animals: Command, tmp_path: Pa
             assert "ginger cat" in await page.locator(".card").first.inner_text()
             assert {text.lower() for text in await page.locator("mark").all_inner_texts()} >= {"cat", "sofa"}
             assert "cat" not in page.url
+            assert await page.locator(".nothing").count() == 0
             shot = await page.screenshot(path=tmp_path / "page.png")
             assert len(shot) > 10_000
             await page.locator(".card h2 a").first.click()
             assert "imported" in await page.locator("dl").inner_text()
+            await page.goto(server.url)
+            await page.keyboard.type("the wiring diagram of a nuclear reactor")
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector(".card")
+            assert "Nothing like that" in await page.locator(".nothing").inner_text()
             await page.goto(server.login)
             assert "used already" in await page.content()
     assert not [text for text in complaints if "401" not in text], complaints
