@@ -114,9 +114,18 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
         recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
         reranking = await asyncio.to_thread(_reranking, config)
-        runners = cores_for_each(config.server_processes)
-        around = (log, metrics, accelerate, recall, reranking, runners)
-        service = make_service(catalog, load, config.home, secret, *around)
+        service = make_service(
+            catalog,
+            load,
+            config.home,
+            secret,
+            log=log,
+            watcher=metrics,
+            accelerate=accelerate,
+            recall=recall,
+            reranking=reranking,
+            runners=cores_for_each(config.server_processes),
+        )
         metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
         limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:
@@ -126,4 +135,5 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                 _leave_alone_what_stays()
                 yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
         finally:
+            gc.unfreeze()
             service.close()

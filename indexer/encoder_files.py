@@ -29,10 +29,15 @@ class EncoderFiles:
     def digest(self) -> str:
         """Hex SHA-256 over the weights and every settings file: it changes with whatever changes a vector."""
         assert self.folder is not None  # noqa: S101 - asked of folders only
-        digest = hashlib.sha256(self.weights_digest.encode())
-        for path in sorted({path for pattern in _SETTINGS for path in self.folder.glob(pattern)}):
-            digest.update(f"\0{path.relative_to(self.folder).as_posix()}\0{file_sha256(path)}".encode())
-        return digest.hexdigest()
+        return settings_digest(self.folder, self.weights_digest)
+
+
+def settings_digest(folder: Path, weights: str) -> str:
+    """Hex SHA-256 over what is told of the weights and every settings file of a model's folder."""
+    digest = hashlib.sha256(weights.encode())
+    for path in sorted({path for pattern in _SETTINGS for path in folder.glob(pattern)}):
+        digest.update(f"\0{path.relative_to(folder).as_posix()}\0{file_sha256(path)}".encode())
+    return digest.hexdigest()
 
 
 def find_encoder(name: str | None) -> EncoderFiles:

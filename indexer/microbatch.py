@@ -1,8 +1,8 @@
 """Queries of many requests, embedded together: one request alone never waits, many at once share a batch.
 
 While all runners are busy, requests gather; the runner that is free next takes its share of them, once enough are
-there to be worth a batch or one has waited a moment (`indexer.patience`). So the wait is bounded by one batch in flight
-and that moment. What is done with a vector is done by the same runner, so that a request changes threads twice, however
+there to be worth a batch or one has waited a moment (`indexer.patience`). The queue is bounded: who comes to a full one
+is refused. What is done with a vector is done by the same runner, so that a request changes threads twice, however
 many steps it has.
 """
 
@@ -107,12 +107,17 @@ class MicroBatcher:
         return await future
 
     def close(self) -> None:
-        """Let the batches in flight end."""
+        """Let the batches in flight end; who still waits is not served any more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        while self._queue:
+            self._queue.popleft().future.cancel()
         self._pool.shutdown()
 
     def _start(self) -> None:
         while self._free and self._queue:
-            share = self._patience.share
+            share = min(MAX_BATCH, self._patience.share)
             wait_s = 0.0 if len(self._queue) >= share else self._patience.left_s(self._queue[0].came)
             if wait_s:
                 self._start_after(wait_s)

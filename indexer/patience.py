@@ -2,8 +2,8 @@
 
 After a batch many requests come at once, but one after the other. A runner that took the first alone would compute one
 text at the price of several, and keep the rest waiting. So a runner waits until as many texts are there as it would
-have if all runners shared those that are usually under way, and never longer than `LINGER`. Whoever asks alone never
-waits: one is all that is under way.
+have if all runners shared those that are usually under way, and never longer than `LINGER`. Whoever asks alone waits
+for nobody, once those before are forgotten: after some twenty requests, or at once after a quiet moment.
 """
 
 import time
@@ -29,7 +29,7 @@ class Patience:
     def came(self, inside: int) -> float:
         """A request came and `inside` are under way with it; returns when it came."""
         now = self._clock()
-        usual = 1.0 if now - self._last > _QUIET_S else self._usual
+        usual = 1.0 if inside == 1 and now - self._last > _QUIET_S else self._usual
         self._usual = usual + _NEWEST * (inside - usual)
         self._last = now
         return now

@@ -1,11 +1,11 @@
-"""Which files a cross-encoder is made of: a folder on this machine that says it is one, its weights' digest told."""
+"""Which files a cross-encoder is made of: a folder on this machine that says it is one, its files' digest told."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from indexer.encoder_files import settings_digest
 from scenes.artifact import file_sha256
 from scenes.errors import BadInput
 
@@ -15,15 +15,15 @@ _FIX = "name the folder of a cross-encoder with one score, such as CrossEncoder.
 
 @dataclass(frozen=True, slots=True)
 class RerankerFiles:
-    """`weights_digest` is the hex SHA-256 of the one weights file, or of the digests of several, by their names."""
+    """`digest` is hex SHA-256 over the weights and every settings file: it changes with whatever changes a score."""
 
     folder: Path
-    weights_digest: str
+    digest: str
 
     @property
     def name(self) -> str:
-        """The folder's name and the weights' digest."""
-        return f"{self.folder.resolve().name}@{self.weights_digest}"
+        """The folder's name and the digest of its files."""
+        return f"{self.folder.resolve().name}@{self.digest}"
 
 
 def find_reranker(folder: Path) -> RerankerFiles:
@@ -36,10 +36,11 @@ def find_reranker(folder: Path) -> RerankerFiles:
     config = _json(folder / "config.json")
     if not str((config.get("architectures") or [""])[0]).endswith(_KIND) and not _is_named_one(folder):
         raise invalid(f"{folder} holds no cross-encoder: its config.json names no model that ends in {_KIND}")
-    weights = sorted(folder.rglob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not weights:
         raise invalid(f"{folder} holds no weights: neither *.safetensors nor pytorch_model*.bin")
-    return RerankerFiles(folder, _digest(weights))
+    told = "\n".join(f"{path.name} {file_sha256(path)}" for path in weights)
+    return RerankerFiles(folder, settings_digest(folder, told))
 
 
 def invalid(why: str) -> BadInput:
@@ -61,8 +62,3 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise invalid(f"{path.parent} holds no cross-encoder: {path.name} is no JSON object")
     return body
-
-
-def _digest(weights: list[Path]) -> str:
-    digests = [file_sha256(path) for path in weights]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -1,8 +1,8 @@
 """Re-ranking: a model that reads a query and a text together decides the order of the first candidates.
 
-A re-ranked score lies between 2 and 4: 3 + x / (1 + |x|) of the model's own number x, which keeps its order and can be
-told back from it. Every other score is at most 1, give or take rounding. So whatever was re-ranked lies above whatever
-was not, in every answer and on every page, and each score says which of the two it is.
+A re-ranked score lies between 2 and 4: 3 + x / (1 + |x|) of the model's own number x, by which they are put in order;
+numbers that differ little may be shown alike. Every other score is at most 1, give or take rounding. So whatever was
+re-ranked lies above whatever was not, in every answer and on every page, and each score says which of the two it is.
 """
 
 import math
@@ -53,9 +53,9 @@ class Reranking:
     batch: int = BATCH
     clock: Callable[[], float] = time.monotonic
 
-    def deadline(self) -> float:
+    def deadline(self, budgets: int = 1) -> float:
         """Until when a search that begins now may begin another batch, in seconds of the `clock`."""
-        return math.inf if self.budget is None else self.clock() + self.budget.total_seconds()
+        return math.inf if self.budget is None else self.clock() + budgets * self.budget.total_seconds()
 
     def reranked(
         self, found: Found, query: str, texts: Mapping[int, str], *, until: float = math.inf, most: int | None = None
@@ -73,7 +73,7 @@ class Reranking:
             scored.append(self.reranker.scores(query, [texts[row] for row in rows[start : start + self.batch]]))
         if not scored:
             return Reranked(found, 0)
-        scores = shown(np.concatenate(scored))
+        scores = np.concatenate(scored)
         return Reranked(_put_first(found, np.array(rows[: len(scores)], np.int64), scores), len(scores))
 
 
@@ -91,9 +91,9 @@ def pair_scores(reranker: Reranker, queries: Sequence[str], texts: Sequence[str]
 
 
 def _put_first(found: Found, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Found:
-    """These rows by their scores, equal ones as they stood, then all others as they stand."""
-    order = np.argsort(-scores, kind="stable")
+    """These rows by their own scores, equal ones as they stood, then all others as they stand."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
     others = ~np.isin(found.rows, rows)
     return Found(
-        np.concatenate([rows[order], found.rows[others]]), np.concatenate([scores[order], found.scores[others]])
+        np.concatenate([rows[order], found.rows[others]]), np.concatenate([shown(scores[order]), found.scores[others]])
     )

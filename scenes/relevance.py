@@ -35,9 +35,10 @@ class Relevance(BaseModel):
         """May the first of these, best first, be what was asked for? Not where nothing speaks for it.
 
         A low score alone does not say so: short descriptions score low, but the right one stands clear of the others.
-        Nor does a small chance alone: among many alike each has little.
+        Nor does a small chance alone: among many alike each has little. A lone result is not judged: what has no rival
+        can't stand clear.
         """
-        if self.floor is None or scores[0] >= self.floor:
+        if self.floor is None or len(scores) == 1 or scores[0] >= self.floor:
             return True
         return self.probabilities(scores)[0] >= _AS_LIKELY_AS_NOT
 

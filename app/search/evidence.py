@@ -68,7 +68,8 @@ def prepared(description: SceneDescription, fields: tuple[str, ...] | None = Non
     """
     scene = description if fields is None else told(description, fields)
     text, at, found = said(scene), 0, []
-    for field, phrase in phrases(scene):
+    for field, unstripped in phrases(scene):
+        phrase = unstripped.strip()  # as a sentence is worded: characters that part fields may stand around it
         begin = text.index(phrase, at)
         at = begin + len(phrase)
         words = content_words(phrase)

@@ -57,7 +57,10 @@ class Outcome:
         if not len(self.ranked.rows):
             return False
         is_plain = self.fields is None and self.reranked is None
-        return relevance is None or not is_plain or relevance.matches(self.ranked.scores[:_RIVALS].tolist())
+        different = list(
+            dict.fromkeys(self.ranked.scores.tolist())
+        )  # an image that is there twice is no rival of itself
+        return relevance is None or not is_plain or relevance.matches(different[:_RIVALS])
 
     def frame(
         self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None, next_cursor: str | None

@@ -2,7 +2,7 @@
 
 A search whose budget is spent in the queue, or that finds the queue full, is answered in the order it had. A further
 page re-ranks exactly as many candidates as the first one reached, which its cursor tells: pages neither overlap nor
-gap.
+gap. It is given some budgets for it, and refused where they do not suffice.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ from scenes.errors import Overloaded
 from scenes.parts import said
 
 _MOST_WAITING = 32
+_BUDGETS = 5
+"""So many a further page may take: the first one has shown that one is about enough."""
 
 
 class Reranks:
@@ -51,7 +53,7 @@ class Reranks:
         """The outcome in its new order. Raises `Overloaded` (`reranker_busy`) for a further page."""
         if page.offset >= self._reranking.depth or page.reranked == 0:
             return replace(outcome, reranked=page.reranked)
-        until = self._reranking.deadline() if page.reranked is None else math.inf
+        until = self._reranking.deadline(1 if page.reranked is None else _BUDGETS)
         if self._busy >= self._most:
             return _left(outcome, page)
         self._busy += 1
@@ -62,16 +64,18 @@ class Reranks:
             done = await self._awaited(work, until) or Reranked(outcome.ranked, 0)
         finally:
             self._busy -= 1
+        if page.reranked is not None and done.count < min(page.reranked, len(there)):
+            raise _busy()
         return replace(outcome, ranked=done.found, reranked=done.count)
 
     async def _awaited(self, work: Future[Reranked], until: float) -> Reranked | None:
         """What the thread did, None where its turn had not come by the deadline; nobody waits for what is abandoned."""
         result = asyncio.wrap_future(work)
         try:
-            if until < math.inf:
-                done, _ = await asyncio.wait({result}, timeout=max(0.0, until - self._reranking.clock()))
-                if not done and work.cancel():
-                    return None
+            wait_s = until - self._reranking.clock()
+            done, _ = await asyncio.wait({result}, timeout=None if wait_s == math.inf else max(0.0, wait_s))
+            if not done and work.cancel():
+                return None
             return await result
         finally:
             work.cancel()
@@ -95,4 +99,8 @@ def _text(shown: Shown, fields: tuple[str, ...] | None) -> str:
 def _left(outcome: Outcome, page: Page) -> Outcome:
     if page.reranked is None:
         return replace(outcome, reranked=0)
-    raise Overloaded("reranker_busy", "too many searches wait to be re-ranked", retry_after_s=1.0)
+    raise _busy()
+
+
+def _busy() -> Overloaded:
+    return Overloaded("reranker_busy", "too many searches wait to be re-ranked", retry_after_s=1.0)

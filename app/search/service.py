@@ -22,7 +22,7 @@ from app.search.parts import Asked, PartSearch
 from app.search.recall import RecallWatch
 from app.search.reply import Reply
 from app.search.reranks import Reranks
-from app.search.shown import Hit
+from app.search.shown import Hit, Shown
 from app.search.telling import Telling
 from app.search.words import KnownWords
 from app.security import Secret
@@ -179,14 +179,10 @@ class SearchService:
         found = page.of(outcome.ranked)
         rows = found.rows.tolist()
         images = await self.images.by_rows(at.collection, rows)
-        wanted = content_words(query.query)
         chances = outcome.chances(at.engine.relevance, page.end)[page.offset :]
-        there = zip(rows, found.scores.tolist(), chances, strict=False)
-        return tuple(
-            Hit(images[row], score, chance, chosen(images[row].phrases_of(outcome.fields), wanted))
-            for row, score, chance in there
-            if row in images
-        )
+        there = list(zip(rows, found.scores.tolist(), chances, strict=False))
+        made = partial(_hits_of, there, images, outcome.fields, content_words(query.query))
+        return made() if outcome.fields is None else await asyncio.to_thread(made)  # fields may have to be parsed
 
     async def _store(self, at: Place, query: Query, hits: Sequence[Hit]) -> uuid.UUID | None:
         policy = at.collection.settings.search_log
@@ -206,6 +202,20 @@ class SearchService:
         )
         await self.log.put(search)
         return search.id
+
+
+def _hits_of(
+    found: Sequence[tuple[int, float, float | None]],
+    images: Mapping[int, Shown],
+    fields: tuple[str, ...] | None,
+    wanted: frozenset[str],
+) -> tuple[Hit, ...]:
+    """The images of (row, score, chance) that are still there, with the phrases that have words in common."""
+    return tuple(
+        Hit(images[row], score, chance, chosen(images[row].phrases_of(fields), wanted))
+        for row, score, chance in found
+        if row in images
+    )
 
 
 class DirectLog:

@@ -24,9 +24,10 @@ from indexer.structure.words import singular
 from scenes.description import Position
 
 _MODIFIER = (
-    r"(?:R?[JC]|(?:(?<=[DJC])R?[EG]|(?<=[I'])[EG]|(?<=[,&])E|(?<![A-Z])E)(?=R?[JNS]|,?&R?[JE])"
+    r"(?:R?[JC]|(?:(?<=[DJC])R?[EG]|(?<=[I'])[EG]|(?<=[,&])E|(?<![A-Z,&'])E)(?=R?[JNS]|,?&R?[JE])"
     r"|(?<=[JE])(?:,&?|&)(?=R?[JE]))"
 )
+"""No letter fits two of these alternatives at one place: else a sentence could take time without end."""
 _PHRASE = re.compile(rf"D*{_MODIFIER}*[NS]+|P")
 _SINGLE = frozenset(["a", "an"])
 _OWNS = frozenset(["'", "’", "'s", "’s"])

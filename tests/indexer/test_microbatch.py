@@ -102,3 +102,41 @@ async def test_what_is_done_with_a_vector_fails_alone() -> None:
 
 def fail(_encoded: object) -> None:
     raise KeyError("mine")
+
+
+async def test_who_waits_for_others_is_served_though_nobody_comes() -> None:
+    encoder = Held()
+    encoder.go.set()
+    batcher = crowded(encoder)
+    found = await asyncio.wait_for(batcher.encode_then("a", itself, remember=False), 5)
+    batcher.close()
+    assert found.vector.any()
+    assert encoder.batches == [1]
+
+
+async def test_a_share_that_is_there_starts_at_once_and_the_rest_waits_for_its_own() -> None:
+    encoder = Held()
+    batcher = crowded(encoder)
+    tasks = await start(batcher, [f"text {chr(97 + i)}" for i in range(10)])
+    encoder.go.set()
+    await asyncio.gather(*tasks)
+    batcher.close()
+    assert encoder.batches[0] > 1
+    assert sum(encoder.batches) == 10
+
+
+async def test_closing_leaves_nobody_waiting() -> None:
+    batcher = crowded(Held())
+    task = asyncio.create_task(batcher.encode_then("a", itself, remember=False))
+    await asyncio.sleep(0)
+    batcher.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+
+
+def crowded(encoder: Held) -> MicroBatcher:
+    """A batcher that has seen many requests at once a moment ago."""
+    batcher = MicroBatcher(encoder, runners=2)
+    for _ in range(200):
+        batcher._patience.came(16)
+    return batcher

@@ -13,10 +13,10 @@ RELEVANCE = Relevance(intercept=-2.0, score=2.5, gap=20.0, floor=0.44)
         ([0.5, 0.49], True),
         ([0.44, 0.44], True),
         ([0.43, 0.42], False),
-        ([0.3], False),
+        ([0.3], True),
         ([0.31, 0.16], True),
     ],
-    ids=["high", "at the floor", "low among others", "low and alone", "low but clear of the others"],
+    ids=["high", "at the floor", "low among others", "low but alone", "low but clear of the others"],
 )
 def test_nothing_matches_where_nothing_speaks_for_the_best(scores: list[float], there: bool) -> None:
     assert RELEVANCE.matches(scores) is there

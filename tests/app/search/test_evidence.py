@@ -23,9 +23,9 @@ BUS = SceneDescription(
 )
 
 
-plain = st.sampled_from(["A red bus waits. No dogs.", "“Stop” says a man, a man in a red hat"]).map(
-    SceneDescription.from_text
-)
+plain = st.sampled_from(
+    ["A red bus waits. No dogs.", "“Stop” says a man, a man in a red hat", "\x1f they wait \x1d. A bus\x1c"]
+).map(SceneDescription.from_text)
 
 
 @given(descriptions | plain, st.none() | st.lists(st.sampled_from(FIELDS), min_size=1).map(fields_of))

@@ -129,7 +129,7 @@ async def test_pages_put_together_are_one_order(filled: Catalog, home: Path, bud
     assert timed.threads == {"re-ranker_0"}
 
 
-@pytest.mark.parametrize("later_s", [0.0, 1_000.0])
+@pytest.mark.parametrize("later_s", [0.0, 19.0])
 async def test_a_further_page_reaches_as_far_as_the_first(filled: Catalog, home: Path, later_s: float) -> None:
     timed = Timed()
     asked = Query(query=QUERY, k=10)
@@ -140,6 +140,18 @@ async def test_a_further_page_reaches_as_far_as_the_first(filled: Catalog, home:
         assert (first.reranked, second.reranked) == (16, 16)
         assert set(found(first)).isdisjoint(found(second))
         assert [one.score >= 2 for one in second.results] == [True] * 6 + [False] * 4
+
+
+async def test_a_further_page_that_takes_too_long_is_refused_and_not_ordered_otherwise(
+    filled: Catalog, home: Path
+) -> None:
+    timed = Timed()
+    asked = Query(query=QUERY, k=10)
+    async with serving(filled, home, timed.within(16)) as service:
+        cursor = (await service.search("c", asked)).next_cursor
+        timed.costs_s = 1_000.0
+        with pytest.raises(Overloaded, match="wait to be re-ranked"):
+            await service.search("c", asked.model_copy(update={"cursor": cursor}))
 
 
 async def test_a_cursor_is_good_for_its_own_re_ranker(filled: Catalog, home: Path) -> None:
