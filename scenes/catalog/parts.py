@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Text, case, cast, func, literal, literal_column, select, text
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from scenes.catalog.bulk import is_one_of
@@ -53,7 +53,8 @@ async def saying(
     """Rows of images whose descriptions say, in these fields, a word that begins with one of the stems.
 
     Those that say most of it come first. Where a description is all text, its text is looked at, whatever the fields:
-    what it says in them is read from there. Of more than `LOOKED_AT` descriptions that say such a word anywhere, only
+    what it says in them is read from there. It may well say the word elsewhere, so these and the others come in turn.
+    Of more than `LOOKED_AT` descriptions that say such a word anywhere, only
     so many are looked at, so that a common word costs no more than that.
     """
     wanted = " | ".join(f"{stem}:*" for stem in stems if _STEM.fullmatch(stem))
@@ -74,10 +75,17 @@ async def saying(
         .cte("mine")
         .prefix_with("MATERIALIZED")
     )
-    looked_in = _looked_in(mine.c.body, fields)
-    there = select(mine.c.id, _words(cast(looked_in, JSONB)).label("words")).cte("there").prefix_with("MATERIALIZED")
-    found = select(there.c.id).where(there.c.words.op("@@", is_comparison=True)(asked))
-    best = found.order_by(func.ts_rank(there.c.words, asked).desc(), there.c.id).limit(limit)
+    there = (
+        select(mine.c.id, _words(cast(_looked_in(mine.c.body, fields), JSONB)).label("words"), _is_text(mine.c.body))
+        .cte("there")
+        .prefix_with("MATERIALIZED")
+    )
+    rank = func.ts_rank(there.c.words, asked).desc()
+    place = func.row_number().over(partition_by=there.c.is_text, order_by=(rank, there.c.id)).label("place")
+    found = (
+        select(there.c.id, there.c.is_text, place).where(there.c.words.op("@@", is_comparison=True)(asked)).subquery()
+    )
+    best = select(found.c.id).order_by(found.c.place, found.c.is_text, found.c.id).limit(limit)
     async with _by_index(session):
         return [row for (row,) in await session.execute(best)]
 
@@ -113,13 +121,21 @@ def _embedding(row: Any, encoder: EncoderRecipe) -> Embedding:
     return Embedding(whole.reshape(encoder.views, encoder.dimensions), words, row.truncated)
 
 
+def _is_text(body: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Has a description nothing but texts?"""
+    return (body.op("-")(cast(list(_TEXTS), ARRAY(Text))) == cast({}, JSONB)).label("is_text")
+
+
 def _looked_in(body: ColumnElement[Any], fields: Sequence[str]) -> ColumnElement[Any]:
-    """A JSON array of what a description says in these fields, or of all its text where it has nothing else."""
+    """A JSON array of what a description says in these fields, or of all its text where it has nothing else; of text
+    to be read, only where it quotes some."""
     own = func.jsonb_build_array(*(body[name] for name in fields))
     if set(fields) <= set(_TEXTS):
         return own
-    rest = body.op("-")(cast(list(_TEXTS), ARRAY(Text)))
-    return case((rest == cast({}, JSONB), func.jsonb_build_array(*(body[name] for name in _TEXTS))), else_=own)
+    says = _is_text(body)
+    if set(fields) == {"visible_text"}:
+        says = and_(says, func.concat(*(body[name].astext for name in _TEXTS)).op("~", is_comparison=True)('["“]'))
+    return case((says, func.jsonb_build_array(*(body[name] for name in _TEXTS))), else_=own)
 
 
 def _words(body: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -244,3 +244,29 @@ async def test_among_many_images_words_are_looked_for_in_plain_texts(catalog: Ca
         for fields, rows in ((("objects",), 1), (("detail", "objects"), 32), (("detail",), 32), (("medium",), 31)):
             said = await parts.saying(session, collection.id, ["stripe"], fields, 50)
             assert len(said) == rows, fields
+
+
+async def test_texts_that_say_the_words_elsewhere_crowd_nobody_out(catalog: Catalog) -> None:
+    buses = [f"A bus stops at stop {n} near another bus stop." for n in range(20)]
+    plates = [f'A bus "{n}" stops at a stop.' for n in range(10)]
+    texts = {str(n): SceneDescription(detail=text) for n, text in enumerate([*buses, *plates])}
+    sign = SceneDescription(summary="A sign.", visible_text=("a long text that says STOP",))
+    thing = SceneDescription(summary="A street.", objects=(SceneObject(name="a sign that says stop"),))
+    await publish(catalog, "c", texts | {"91": sign, "92": thing, "93": SceneDescription(detail="It says “stop”.")})
+    async with catalog.reading() as session:
+        collection = await collections.get(session, "c")
+
+        async def said(fields: Sequence[str], limit: int) -> list[str | None]:
+            rows = await parts.saying(session, collection.id, ["stop"], fields, limit)
+            views = await images.by_rows(session, collection.id, rows)
+            return [views[row].external_id for row in rows]
+
+        assert (await said(("visible_text",), 50))[0] == "91", "a stated one is the first, its kind in turn with texts"
+        everyone = await said(("visible_text",), 50)
+        assert sorted(everyone, key=str) == sorted([str(n) for n in range(20, 30)] + ["91", "93"], key=str)
+        assert (await said(("visible_text",), 3)) == everyone[:3]
+        objects = await said(("objects",), 5)
+        assert objects[0] == "92"
+        assert "91" not in objects
+        assert len(objects) == 5
+        assert len(await said(("objects",), 50)) == 32
