@@ -24,6 +24,8 @@ _MOST_WAITING = 64
 _BATCH = 32
 _CALL_WORK = 60
 """What embedding one more text costs beside its length, in characters."""
+_THING_BYTES = 2_000
+"""What an object, somebody or a relation takes in memory."""
 _NOTHING = part(SceneDescription(detail="."), ())
 _Name = tuple[str, tuple[str, ...], int]
 """Encoder, fields and description."""
@@ -142,8 +144,10 @@ def _part(description: SceneDescription, stored: Embedding | None) -> Part:
 
 
 def _size(read: Part) -> int:
-    """About as many bytes as a part takes in memory."""
-    size = 1_000 + (4 if read.description is _NOTHING else 12) * len(read.text)
+    """About as many bytes as a part takes in memory; one that is yet to be embedded is kept with all that it says."""
+    told = read.description
+    things = len(told.objects) + len(told.people) + len(told.relations)
+    size = 1_000 + (4 if told is _NOTHING else 12) * len(read.text) + _THING_BYTES * things
     return size if read.embedding is None else size + read.embedding.vectors.nbytes + read.embedding.words.nbytes
 
 
