@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from indexer.structure.kinds import TIMES, WEATHER
+from indexer.structure.kinds import NEGATIONS, TIMES, WEATHER
 from indexer.structure.reading import read
 from indexer.structure.scene import Scene, Thing
 from indexer.structure.tagging import Tagger, tagger
@@ -15,7 +15,8 @@ from scenes.parts import part
 _MOST, _MOST_PEOPLE, _LONGEST = 64, 32, 300
 _MOST_THINGS = 2 * _MOST
 """After so many things no more sentences are read: the time that any text takes is bounded."""
-_QUOTED = re.compile(r'"([^"\n]{1,300})"|“([^“”\n]{1,300})”')
+_QUOTED = re.compile(r'(?<!\w)"([^"\n]{1,300})"(?!\w)|“([^“”\n]{1,300})”')
+"""The mark of `10"` opens nothing."""
 _TEXTS = ("summary", "detail")
 _NOTHING = SceneDescription(detail=".")
 
@@ -23,11 +24,11 @@ _NOTHING = SceneDescription(detail=".")
 def structure_of(text: str, by: Tagger | None = None) -> SceneDescription:
     """What a text says, as objects, relations, actions, people, setting, text to be read and absences; never its words
     as `summary` or `detail`, so it may say nothing at all."""
-    scene, by, words = Scene(), by or tagger(), set[str]()
+    scene, by, words = Scene(), by or tagger(), list[str]()
     for sentence in sentences(_QUOTED.sub(" ", text)):
         if len(scene.things) < _MOST_THINGS:
             read(sentence, scene, by)
-        words.update(word.lower() for word in sentence)
+        words += _stated(sentence)
     return SceneDescription.model_construct(
         objects=tuple(_object(one) for one in scene.things if _fits(one.chunk.name))[:_MOST],
         relations=tuple(Relation(subject=a, predicate=b, object=c) for a, b, c in _fitting(scene.relations))[:_MOST],
@@ -57,10 +58,10 @@ def told(description: SceneDescription, fields: Sequence[str]) -> SceneDescripti
     if not unread or set(fields) <= set(_TEXTS) or not is_plain(description):
         return part(description, fields)
     own = {name: getattr(description, name) for name in _TEXTS if name in fields}
-    return part(_read("\n".join(unread)).model_copy(update=own), fields)
+    return part(_read("\n\n".join(unread)).model_copy(update=own), fields)
 
 
-@lru_cache(maxsize=1_024)
+@lru_cache(maxsize=256)
 def _read(text: str) -> SceneDescription:
     return structure_of(text)
 
@@ -87,10 +88,20 @@ def _people(thing: Thing) -> People:
     return People(count=thing.count, role=thing.chunk.name, clothing=clothing, doing=doing)
 
 
-def _setting(scene: Scene, words: set[str]) -> Setting:
+def _stated(sentence: Sequence[str]) -> list[str]:
+    """Words of time and weather, of a sentence that denies nothing."""
+    low = [word.lower() for word in sentence]
+    if any(word in NEGATIONS or word.endswith(("n't", "n’t")) for word in low):
+        return []
+    return [word for word in low if word in TIMES or word in WEATHER]
+
+
+def _setting(scene: Scene, words: Sequence[str]) -> Setting:
+    """`words` of time and weather: the first said counts."""
     place = scene.place if scene.place and _fits(scene.place) else None
+    time_of_day = next((word for word in words if word in TIMES), None)
     return Setting(
-        place=place, time_of_day=min(words & TIMES, default=None), weather=min(words & WEATHER, default=None)
+        place=place, time_of_day=time_of_day, weather=next((word for word in words if word in WEATHER), None)
     )
 
 

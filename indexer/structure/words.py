@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from indexer.structure.kinds import PLURAL_ONLY, SINGULARS
 
 LONGEST = 200
-_TOKEN = re.compile(r"['’]s\b|[^\W_]+(?:[-.'’](?!s\b)[^\W_]+)*|[.!?\n]+|[^\w\s]|_+")
+_TOKEN = re.compile(
+    r"['’]s\b|[^\W_]+(?:[-.'’](?!s\b)[^\W_]+)*|[.!?]+|(?<=:)[^\S\n]*\n|\n(?=[^\S\n]*(?:\n|[-*•]\s))|[^\w\s]|_+"
+)
+"""A line's end is one of a sentence before an empty line or a list's next item, and after a colon."""
 _ENDS = frozenset(".!?\n")
+_ABBREVIATIONS = frozenset(["mr", "mrs", "ms", "dr", "st", "u.s"])
 _ES = ("sses", "xes", "ches", "shes", "zzes", "oes")
 
 
@@ -16,9 +20,12 @@ def sentences(text: str) -> Iterator[list[str]]:
     on for more than `LONGEST` words is cut."""
     words: list[str] = []
     for word in _TOKEN.findall(text):
-        if word[0] not in _ENDS:
+        ends = word[-1] in _ENDS
+        if not ends:
             words.append(word)
-        if words and (word[0] in _ENDS or len(words) == LONGEST):
+        elif word == "." and words and words[-1].lower() in _ABBREVIATIONS:
+            continue
+        if words and (ends or len(words) == LONGEST):
             yield words
             words = []
     if words:

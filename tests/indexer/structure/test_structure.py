@@ -85,6 +85,63 @@ def test_people_actions_setting_and_text() -> None:
     assert (found.medium, found.visible_text, found.absent) == ("black and white photo", ("NO CARS",), ())
 
 
+SETTINGS = {
+    "There is no snow, and it is not a rainy day.": (None, None),
+    "It isn't sunny. An overcast day, later cloudy.": (None, "overcast"),
+    "At night, before the dawn of a windy and foggy day": ("night", "windy"),
+}
+
+
+@pytest.mark.parametrize(("text", "setting"), SETTINGS.items())
+def test_the_first_time_and_weather_stated_count(text: str, setting: tuple[str | None, str | None]) -> None:
+    found = structure_of(text).setting
+    assert (found.time_of_day, found.weather) == setting
+
+
+QUOTED = {
+    'A 10" pan and a 12" plate on a table.': ((), ["pan", "plate", "table"]),
+    'A 5" wide plank and a sign that says "STOP", 12" wide.': (("STOP",), ["plank", "sign"]),
+    'The words “GO” and "12" on a bus': (("GO", "12"), ["word", "bus"]),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), QUOTED.items())
+def test_inches_are_no_quotes(text: str, expected: tuple[tuple[str, ...], list[str]]) -> None:
+    found = structure_of(text)
+    assert found.visible_text == expected[0]
+    assert [one.name for one in found.objects][-len(expected[1]) :] == expected[1]
+
+
+SENTENCES = {
+    "A man in a\nred shirt.\nA dog": [["A", "man", "in", "a", "red", "shirt"], ["A", "dog"]],
+    "A man\r\n\r\nA dog": [["A", "man"], ["A", "dog"]],
+    "There are: \nA man\n \nA dog": [["There", "are", ":"], ["A", "man"], ["A", "dog"]],
+    "- A man\n- A dog": [["-", "A", "man"], ["-", "A", "dog"]],
+    "Mr. Smith of the U.S. sits. A dog": [["Mr", "Smith", "of", "the", "U.S", "sits"], ["A", "dog"]],
+    "Who is Dr.? Well...": [
+        [
+            "Who",
+            "is",
+            "Dr",
+        ],
+        ["Well"],
+    ],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SENTENCES.items())
+def test_sentences_end_where_they_do(text: str, expected: list[list[str]]) -> None:
+    assert list(sentences(text)) == expected
+
+
+def test_what_spans_lines_is_one_thing() -> None:
+    wrapped = structure_of("A man holds a large\nred umbrella.")
+    assert wrapped == structure_of("A man holds a large red umbrella.")
+    plain = SceneDescription(summary="A man holds a large red", detail="umbrella.")
+    assert [one.name for one in told(plain, ("objects",)).objects][-1] == "umbrella"
+    assert told(plain, ("objects",)).objects[-1].colour is None
+
+
 WORDS = """
 a the red Two no without dogs man's is holding , . and of in with it they who colours light blue - “x” 7 sitting covered
 photo left side there not or to
@@ -116,7 +173,10 @@ def _phrases(found: SceneDescription) -> list[str]:
 
 @given(descriptions, st.lists(st.sampled_from(FIELDS), min_size=1).map(fields_of))
 def test_a_structure_that_was_stated_is_used_as_it_is(one: SceneDescription, fields: tuple[str, ...]) -> None:
-    assert told(one, fields) == part(one, fields) or one.model_dump(exclude_defaults=True).keys() <= {"summary", "detail"}
+    assert told(one, fields) == part(one, fields) or one.model_dump(exclude_defaults=True).keys() <= {
+        "summary",
+        "detail",
+    }
 
 
 def test_a_text_answers_for_other_fields_unless_it_is_asked_itself() -> None:
