@@ -28,8 +28,8 @@ _LEAST_SAID = 3
 _RARE_TAG = 0.015
 _SCALE = 4
 _LIGHT = 2
-_IRREGULAR = frozenset(["be", "have", "do", "go"])
-"""Verbs whose third person is not made as a plural is."""
+_IRREGULAR = {"be": ("is", "are"), "have": ("has", "have"), "do": ("does", "do"), "go": ("goes", "go")}
+"""What is said of one and of many, of verbs whose third person is not made as a plural is."""
 _LETTERS = {
     "NN": "N", "NNP": "N", "NNS": "S", "NNPS": "S", "JJ": "J", "JJR": "J", "JJS": "J", "CD": "C", "DT": "D",
     "PDT": "D", "PRP$": "D", "WP$": "D", "PRP": "P", "EX": "X", "WDT": "W", "WP": "W", "WRB": "W", "VBZ": "V",
@@ -102,14 +102,12 @@ def framed(captions: Sequence[str]) -> list[str]:
 def finite(lessons: Iterable[Taught], verbs: Mapping[str, str]) -> Iterator[Taught]:
     """'A man is riding', 'a man riding' again as 'a man rides': captions say it seldom, descriptions often."""
     for words, tags in lessons:
-        place = next(
-            (at for at, tag in enumerate(tags) if tag == "G" and verbs.get(words[at].lower(), "be") not in _IRREGULAR),
-            0,
-        )
+        place = next((at for at, tag in enumerate(tags) if tag == "G" and words[at].lower() in verbs), 0)
         subject = place - 1 - (tags[:place].endswith("V") and words[place - 1].lower() in ("is", "are"))
         if place and subject >= 0 and tags[subject] in "NS":
             verb = verbs[words[place].lower()]
-            said = plural(verb) if tags[subject] == "N" else verb
+            one, many = _IRREGULAR.get(verb, (plural(verb), verb))
+            said = one if tags[subject] == "N" else many
             yield [*words[: subject + 1], said, *words[place + 1 :]], f"{tags[: subject + 1]}V{tags[place + 1 :]}"
 
 
