@@ -1,4 +1,4 @@
-"""The one door to numba: late interaction of one query with many documents, compiled.
+"""The one door to numba: late interaction of one query with many documents, and the projection of words, compiled.
 
 NumPy takes some thirty steps for it, each of which waits for the interpreter, and writes every product to memory. Here
 a document's products stay in the cache, and the interpreter is left to others until all is done. A document's scores do
@@ -15,19 +15,24 @@ from numpy.typing import NDArray
 
 REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
-_WHOLE = "float32[:,::1](float32[:,::1], int8[:,::1], int64[::1])"
+_LATE = "float32[:,::1](float32[:,::1], int8[:,::1], int64[::1])"
+_PROJECTED = "float32[:,::1](float32[:,::1], float32[:,::1])"
 _LEAST = np.float32(-np.inf)
 _ZERO = np.float32(0)
 _njit = partial(njit, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 _inner = _njit(inline="always")
 
 
-def _kept(function: Callable[..., Any]) -> Callable[..., Any]:
+def _kept(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compiled once for this processor and kept; where no folder can be written, at every start."""
-    try:
-        return _njit(_WHOLE, cache=True)(function)
-    except RuntimeError:  # numba finds no folder to keep it in
-        return _njit(_WHOLE)(function)
+
+    def kept(function: Callable[..., Any]) -> Callable[..., Any]:
+        try:
+            return _njit(signature, cache=True)(function)
+        except RuntimeError:  # numba finds no folder to keep it in
+            return _njit(signature)(function)
+
+    return kept
 
 
 @_inner
@@ -72,7 +77,19 @@ def _best_of_pairs(products: Any, length: int, pairs: int) -> Any:
     return summed
 
 
-@_kept
+@_kept(_PROJECTED)
+def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`rows @ matrix`, float32 (n, word_dim); a row's numbers do not depend on the rows beside it, as in a matrix
+    product they may."""
+    products = np.zeros((len(rows), matrix.shape[1]), np.float32)
+    for place in range(len(rows)):
+        for i in range(len(matrix)):
+            for column in range(matrix.shape[1]):
+                products[place, column] += rows[place, i] * matrix[i, column]
+    return products
+
+
+@_kept(_LATE)
 def late_kernel(query: NDArray[np.float32], said: NDArray[np.int8], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
     """MaxSim by words and by pairs, float32 (2, n), in units of `said`.
 

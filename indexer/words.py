@@ -42,9 +42,11 @@ class WordHead:
 
 
 def _product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`rows @ matrix`; a lone row goes the way of many, so that a word's numbers do not depend on its neighbours."""
-    product: NDArray[np.float32] = np.repeat(rows, 2, axis=0) @ matrix if len(rows) == 1 else rows @ matrix
-    return product[: len(rows)]
+    """`rows @ matrix`, where a word's numbers do not depend on its neighbours."""
+    from indexer.late_kernel import projected
+
+    product: NDArray[np.float32] = projected(np.ascontiguousarray(rows), np.ascontiguousarray(matrix))
+    return product
 
 
 def kept_tokens(vocabulary: Iterable[tuple[str, int]], special: Iterable[int], size: int) -> NDArray[np.bool_]:
