@@ -33,4 +33,12 @@ def search(question: Question) -> list[dict[str, object]]:
     return [{"id": int(i), "score": float(s), "text": texts[i]} for i, s in zip(ids[0], scores[0], strict=True)]
 
 
-uvicorn.run(app, port=int(os.environ["PORT"]), log_level="warning", access_log=False)
+if __name__ == "__main__":
+    uvicorn.run(
+        "thirty_lines:app",
+        app_dir=str(Path(__file__).parent),
+        port=int(os.environ["PORT"]),
+        workers=int(os.environ.get("WORKERS", "1")),
+        log_level="warning",
+        access_log=False,
+    )
