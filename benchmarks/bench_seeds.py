@@ -7,12 +7,11 @@ The encoder that ships was trained with seed 0.
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from app.cli import run
-from benchmarks.bench_quality import PAIRS, SETS, Remembering, row_of
+from benchmarks.bench_quality import PAIRS, SETS, Remembering, row_of, with_bars
 from benchmarks.recording import ROOT, record
 from indexer.evaluation.dataset import read_beir
 from indexer.ranking import Ranking
@@ -37,7 +36,7 @@ def main() -> None:
     rows = {}
     for seed, name in {"0": DEFAULT_ENCODER, **trained}.items():
         encoder = Remembering(load_encoder(name, BUILD / "home"))
-        rows[seed] = _shown(row_of(f"seed {seed}", encoder, Ranking(), sets, pairs))
+        rows[seed] = with_bars(row_of(f"seed {seed}", encoder, Ranking(), sets, pairs))
         print(seed, json.dumps(rows[seed]), flush=True)
     spread = {name: _spread([row[name][0] for row in rows.values()]) for name in rows["0"]}
     record(NAME, {"seeds": rows, "spread": spread}, measured=MEASURED, seed=0)
@@ -49,19 +48,6 @@ def _trained(data: Path, seed: int) -> str:
     words = ["calibrate", str(data / "captions-train.jsonl"), "--out", str(out), "--seed", str(seed)]
     assert run([*words, "--apart-from", str(data / SETS[-1])]) == 0
     return str(out)
-
-
-def _shown(row: dict[str, Any]) -> dict[str, list[float]]:
-    """The figures that have a bar, each with its interval."""
-    retrieval, composition = row["retrieval"], row["composition"]
-    return {
-        "coco-gpt4o R@1": retrieval["coco-gpt4o"]["recall@1"],
-        "with distractors R@1": retrieval["coco-gpt4o-distractors"]["recall@1"],
-        "captions, all": composition["compositional-captions"]["all"],
-        "captions, swaps": composition["compositional-captions"]["swap_*"],
-        "machine descriptions, all": composition["compositional"]["all"],
-        "machine descriptions, swaps": composition["compositional"]["swap_*"],
-    }
 
 
 def _spread(values: list[float]) -> dict[str, float]:

@@ -25,6 +25,7 @@ from indexer.evaluation.gallery import Gallery
 from indexer.made_up_scenes import Corpus, corpus
 from indexer.ranking import Ranking
 from indexer.sentence_encoder import SentenceEncoder
+from indexer.serving_encoder import Runtime
 from scenes.description import SceneDescription
 from scenes.machine import cores
 from scenes.models import DEFAULT_ENCODER, find_model
@@ -86,8 +87,10 @@ def measure(texts: Corpus, folder: Path) -> dict[str, Any]:
     }
     plain = [json.dumps({"query": query, "k": 10}) for query in texts.queries]
     np.save(folder / "vectors.npy", SentenceEncoder.load().encode_documents(texts.documents).vectors)
-    alone = {runtime: encoder_alone(texts.queries, runtime) for runtime in ("auto", "fp32")}
-    found: dict[str, Any] = {"encoder_alone": alone["auto"], "encoder_alone_fp32": alone["fp32"]}
+    found: dict[str, Any] = {
+        "encoder_alone": encoder_alone(texts.queries, "auto"),
+        "encoder_alone_fp32": encoder_alone(texts.queries, "fp32"),
+    }
     for name, settings in BESIDE.items():
         with ours(texts.documents, folder / name, SETTINGS | settings) as server:
             found[name] = levels(server.port, SEARCH, plain, server.headers)
@@ -142,10 +145,9 @@ def levels(
     }
 
 
-def encoder_alone(queries: list[str], runtime: str) -> dict[str, float]:
+def encoder_alone(queries: list[str], runtime: Runtime) -> dict[str, float]:
     """Queries a second of the same encoder without HTTP: in full batches, and for 32 callers at once."""
-    plan = AlonePlan(queries, SECONDS, "fp32" if runtime == "fp32" else "auto")
-    return dict(loaded("benchmarks.encoder_alone", plan))
+    return dict(loaded("benchmarks.encoder_alone", AlonePlan(queries, SECONDS, runtime)))
 
 
 def reference(texts: Corpus, asked: list[str]) -> list[set[int]]:

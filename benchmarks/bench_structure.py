@@ -17,13 +17,12 @@ from typing import Any
 from benchmarks.recording import ROOT, record
 from indexer.calibration.calibrating import split
 from indexer.calibration.pairs import read_pairs
-from indexer.calibration.tagging import MODEL
+from indexer.calibration.tagging import language
 from indexer.calibration.taught_tags import Teacher
 from indexer.structure.kinds import VAGUE
 from indexer.structure.structure import structure_of
 from indexer.structure.tagging import tagger
 from indexer.structure.words import singular
-from scenes.models import find_model
 
 NAME = "bench_structure"
 MEASURED = ("indexer/structure", "benchmarks/bench_structure.py")
@@ -96,7 +95,7 @@ def _agreement(texts: Sequence[str]) -> dict[str, Any]:
 def _objects(texts: Sequence[str]) -> dict[str, float]:
     """Heads of objects against heads of the teacher's noun chunks, as sets of each text."""
     both = ours = theirs = 0
-    for text, doc in zip(texts, _parser().pipe(texts, batch_size=64), strict=True):
+    for text, doc in zip(texts, language(without=("ner",)).pipe(texts, batch_size=64), strict=True):
         mine = {one.name.rpartition(" ")[2].rpartition("-")[2] for one in structure_of(text).objects}
         taught = {_head(chunk.root) for chunk in doc.noun_chunks if not any(word.lower_ == "no" for word in chunk)}
         taught -= VAGUE | {""}
@@ -112,14 +111,8 @@ def _head(root: Any) -> str:
     return singular(root.lower_) if root.tag_.endswith("S") else str(root.lower_)
 
 
-def _parser() -> Any:
-    import spacy
-
-    return spacy.load(find_model(MODEL), disable=["ner"])
-
-
 def _pace(texts: Sequence[str]) -> dict[str, float]:
-    nlp = _parser()
+    nlp = language(without=("ner",))
     few = list(texts[:TEACHER_TEXTS])
     return {
         "words": round(sum(len(text.split()) for text in texts) / len(texts), 1),

@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Literal
 
 import uvloop
 
 from indexer.encoder import Encoder
 from indexer.microbatch import MicroBatcher, itself
-from indexer.serving_encoder import load_encoder
+from indexer.serving_encoder import Runtime, load_encoder
 from scenes.machine import cores
 
 _AT_ONCE = 32
@@ -36,7 +35,7 @@ class AlonePlan:
 
     queries: list[str]
     seconds: float
-    runtime: Literal["auto", "fp32"] = "auto"
+    runtime: Runtime = "auto"
 
 
 def measure(plan: AlonePlan) -> dict[str, float]:

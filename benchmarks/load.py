@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import uvloop
 
-_END = b"\r\n\r\n"
-_LENGTH = re.compile(rb"content-length: *(\d+)\r\n", re.IGNORECASE)
+_LINE = b"\r\n"
+_END = _LINE * 2
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n")
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._came += data
-        status = whole_answer(self._came)
-        if status is None:
+        head = whole_answer(self._came)
+        if head is None:
             return
         now = time.perf_counter()
-        self._taken.append((self._began, now, status))
+        self._taken.append((self._began, now, status_of(head)))
         self._came.clear()
         if now < self._until:
             self._send()
@@ -102,15 +103,20 @@ class Client(asyncio.Protocol):
         self._transport.write(next(self._requests))
 
 
-def whole_answer(came: bytearray) -> int | None:
-    """The status of an answer with a Content-Length; None where it is not whole yet."""
+def whole_answer(came: bytearray) -> bytes | None:
+    """The head, in small letters, of an answer with a Content-Length; None where it is not whole yet."""
     end = came.find(_END)
     if end < 0:
         return None
-    length = _LENGTH.search(came, 0, end + 2)
+    head = bytes(came[: end + len(_LINE)]).lower()
+    length = _LENGTH.search(head)
     if length is None:
         raise ValueError("an answer without Content-Length")
-    return int(came[9:12]) if len(came) >= end + len(_END) + int(length[1]) else None
+    return head if len(came) >= end + len(_END) + int(length[1]) else None
+
+
+def status_of(head: bytes) -> int:
+    return int(head[9:12])
 
 
 def _pace(counted: list[tuple[float, float, int]], seconds: float) -> Pace:
@@ -129,13 +135,6 @@ def request_bytes(method: str, path: str, headers: Mapping[str, str], body: str)
     payload = body.encode() if method == "POST" else b""
     lines += ["Content-Type: application/json", f"Content-Length: {len(payload)}", "", ""]
     return "\r\n".join(lines).encode() + payload
-
-
-async def read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    """The status and body of one answer with a Content-Length."""
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    length = next(int(line.split(":")[1]) for line in head if line.lower().startswith("content-length"))
-    return int(head[0].split(" ")[1]), await reader.readexactly(length)
 
 
 def main(file: str) -> None:

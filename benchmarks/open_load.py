@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.load import request_bytes
+from benchmarks.load import request_bytes, status_of, whole_answer
 
 _PATIENCE_S = 5.0
 _LATE_MS = 20.0
@@ -73,8 +73,6 @@ class _Connection(asyncio.Protocol):
         self._free = free
         self._clock = clock
         self._read = bytearray()
-        self._body_from = 0
-        self._end = 0
         self._sent: _Sent | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -96,26 +94,15 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._read += data
-        if not self._end:
-            head = self._read.find(b"\r\n\r\n")
-            if head < 0:
-                return
-            self._start(bytes(self._read[:head]).lower(), head + 4)
-        if len(self._read) >= self._end:
-            self._finish()
-
-    def _start(self, head: bytes, body_from: int) -> None:
-        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-        self._end = body_from + length
+        head = whole_answer(self._read)
+        if head is None:
+            return
         if self._sent is not None:
-            self._sent.status = int(head[9:12])
+            self._sent.status = status_of(head)
             self._sent.retry_after = b"\r\nretry-after:" in head
-
-    def _finish(self) -> None:
-        if self._sent is not None:
             self._sent.back = self._clock()
         self._read.clear()
-        self._end, self._sent = 0, None
+        self._sent = None
         self._free(self)
 
 

@@ -1,6 +1,5 @@
 """The one door to sentence_transformers' CrossEncoder: a folder of one's own that scores a query beside texts."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from indexer.reranker_files import RerankerFiles, find_reranker, invalid
 from indexer.reranking import BATCH
-from scenes.errors import EnvironmentMissing
+from indexer.sentence_encoder import quiet_library
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -54,17 +53,11 @@ class FolderReranker:
 
 
 def _load(files: RerankerFiles) -> "CrossEncoder":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        import torch
-        from safetensors import SafetensorError
-        from sentence_transformers import CrossEncoder
-        from transformers.utils.logging import disable_progress_bar
-    except ImportError as error:
-        raise EnvironmentMissing(
-            "encoder_not_installed", "sentence-transformers is not installed", fix="pip install 'wordsight[server]'"
-        ) from error
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet_library()
+    import torch
+    from safetensors import SafetensorError
+    from sentence_transformers import CrossEncoder
+
     try:
         model: CrossEncoder = CrossEncoder(str(files.folder), local_files_only=True, activation_fn=torch.nn.Identity())
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:

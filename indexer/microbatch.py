@@ -1,4 +1,4 @@
-"""Queries of many requests, embedded together: one request alone never waits, many at once share a batch.
+"""Queries of many requests, embedded together: a request alone starts at once, many at once share a batch.
 
 While all runners are busy, requests gather; the runner that is free next takes its share of them, once enough are
 there to be worth a batch or one has waited a moment (`indexer.patience`). The queue is bounded: who comes to a full one

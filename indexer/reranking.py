@@ -27,7 +27,7 @@ class Reranker(Protocol):
 
     @property
     def name(self) -> str:
-        """The model and the digest of its weights: other weights have another name."""
+        """The model and the digest of its files: what scores otherwise has another name."""
         ...
 
     def scores(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -101,16 +101,26 @@ class SentenceEncoder:
         return np.array([length > self._recipe.max_tokens for length in lengths], dtype=np.bool_)
 
 
-def _load(source: str) -> "SentenceTransformer":
+def quiet_library() -> None:
+    """Makes sure that sentence-transformers can be imported, and that loading with it draws no progress bars.
+
+    Raises `EnvironmentMissing` (`encoder_not_installed`).
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        from sentence_transformers import SentenceTransformer
+        import sentence_transformers  # noqa: F401 - is it there?
         from transformers.utils.logging import disable_progress_bar
     except ImportError as error:
         raise EnvironmentMissing(
             "encoder_not_installed", "sentence-transformers is not installed", fix="pip install 'wordsight[server]'"
         ) from error
     disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _load(source: str) -> "SentenceTransformer":
+    quiet_library()
+    from sentence_transformers import SentenceTransformer
+
     try:
         return SentenceTransformer(source)
     except (OSError, ValueError) as error:

@@ -11,6 +11,8 @@ from scenes.errors import BadInput
 from scenes.wording import whole_text
 
 FIELDS = tuple(SceneDescription.model_fields)
+TEXTS = ("summary", "detail")
+"""The fields that are free text; a description that has no other is plain."""
 
 
 def fields_of(names: Iterable[str]) -> tuple[str, ...]:

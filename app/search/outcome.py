@@ -44,23 +44,24 @@ class Outcome:
     fields: tuple[str, ...] | None = None
     reranked: int | None = None
 
+    @property
+    def is_judged(self) -> bool:
+        """Are these scores those that relevance was fitted to? Not of parts, nor where a re-ranker has a say."""
+        return self.fields is None and self.reranked is None
+
     def chances(self, relevance: Relevance | None, first: int) -> Sequence[float | None]:
-        """P(relevant) of the `first` ranked images at least, None each where the encoder is not calibrated, as it isn't
-        for parts, nor where a re-ranker has a say."""
-        if relevance is None or self.fields is not None or self.reranked is not None:
+        """P(relevant) of the `first` ranked images at least, None each where scores are not judged."""
+        if relevance is None or not self.is_judged:
             return [None] * len(self.ranked.rows)
         scores = self.ranked.scores[: max(first, _RIVALS)]
         return [round(chance, 4) for chance in relevance.probabilities(scores.tolist())]
 
     def matches(self, relevance: Relevance | None) -> bool:
-        """Is there an image that may be what was asked for? Known only where all that is said was scored."""
-        if not len(self.ranked.rows):
-            return False
-        is_plain = self.fields is None and self.reranked is None
-        different = list(
-            dict.fromkeys(self.ranked.scores.tolist())
-        )  # an image that is there twice is no rival of itself
-        return relevance is None or not is_plain or relevance.matches(different[:_RIVALS])
+        """May the best image be what was asked for? Yes, where scores are not judged."""
+        if relevance is None or not self.is_judged:
+            return True
+        different = dict.fromkeys(self.ranked.scores.tolist())  # an image that is there twice is no rival of itself
+        return relevance.matches(list(different)[:_RIVALS])
 
     def frame(
         self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None, next_cursor: str | None

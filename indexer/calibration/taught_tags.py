@@ -14,12 +14,10 @@ from pathlib import Path
 from indexer.calibration.calibrating import split
 from indexer.calibration.description_words import known_words, plural
 from indexer.calibration.pairs import read_pairs
-from indexer.calibration.tagging import MODEL
+from indexer.calibration.tagging import language
 from indexer.structure.tagging import DATA, TAGS, Tagger, may_be, traits
 from indexer.structure.words import sentences
 from scenes.artifact import write_file
-from scenes.errors import EnvironmentMissing
-from scenes.models import find_model
 
 Taught = tuple[list[str], str]
 """Words of a sentence and their tags."""
@@ -57,13 +55,7 @@ class Teacher:
     """
 
     def __init__(self) -> None:
-        try:
-            import spacy
-        except ImportError as error:
-            raise EnvironmentMissing(
-                "spacy_not_installed", "spaCy is not installed", fix="pip install 'wordsight[calibrate]'"
-            ) from error
-        self._nlp = spacy.load(find_model(MODEL), disable=["ner", "parser"])
+        self._nlp = language(without=("ner", "parser"))
         self.verbs: dict[str, str] = {}
 
     def teach(self, texts: Sequence[str]) -> Iterator[Taught]:
@@ -146,7 +138,7 @@ def _lesson(tagger: Tagger, said: Sequence[str], right: str, sums: dict[tuple[st
         if len(may[place]) == 1 or tag not in may[place]:
             continue
         step += 1
-        guess = tagger._decided(low, may, right[:place], place)
+        guess = tagger.decided(low, may, right[:place], place)
         if guess != tag:
             for trait in traits(low, may, right[:place], place):
                 for which, change in ((tag, 1), (guess, -1)):

@@ -10,14 +10,13 @@ from indexer.structure.scene import Scene, Thing
 from indexer.structure.tagging import Tagger, tagger
 from indexer.structure.words import sentences
 from scenes.description import People, Relation, SceneDescription, SceneObject, Setting
-from scenes.parts import part
+from scenes.parts import TEXTS, part
 
 _MOST, _MOST_PEOPLE, _LONGEST = 64, 32, 300
 _MOST_THINGS = 2 * _MOST
 """After so many things no more sentences are read: the time that any text takes is bounded."""
 _QUOTED = re.compile(r'(?<!\w)"([^"\n]{1,300})"(?!\w)|“([^“”\n]{1,300})”')
 """The mark of `10"` opens nothing."""
-_TEXTS = ("summary", "detail")
 _NOTHING = SceneDescription(detail=".")
 
 
@@ -46,7 +45,7 @@ def is_plain(description: SceneDescription) -> bool:
     return all(getattr(description, name) == getattr(_NOTHING, name) for name in _STRUCTURE)
 
 
-_STRUCTURE = tuple(name for name in SceneDescription.model_fields if name not in _TEXTS)
+_STRUCTURE = tuple(name for name in SceneDescription.model_fields if name not in TEXTS)
 
 
 def told(description: SceneDescription, fields: Sequence[str]) -> SceneDescription:
@@ -54,10 +53,10 @@ def told(description: SceneDescription, fields: Sequence[str]) -> SceneDescripti
 
     A text that is itself asked for says everything already: nothing is read from it.
     """
-    unread = [text for name in _TEXTS if name not in fields and (text := getattr(description, name))]
-    if not unread or set(fields) <= set(_TEXTS) or not is_plain(description):
+    unread = [text for name in TEXTS if name not in fields and (text := getattr(description, name))]
+    if not unread or set(fields) <= set(TEXTS) or not is_plain(description):
         return part(description, fields)
-    own = {name: getattr(description, name) for name in _TEXTS if name in fields}
+    own = {name: getattr(description, name) for name in TEXTS if name in fields}
     return part(_read("\n\n".join(unread)).model_copy(update=own), fields)
 
 

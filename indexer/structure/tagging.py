@@ -33,10 +33,11 @@ class Tagger:
         may = [may_be(word, self.words) for word in low]
         found = ""
         for place, options in enumerate(may):
-            found += options if len(options) == 1 else self._decided(low, may, found, place)
+            found += options if len(options) == 1 else self.decided(low, may, found, place)
         return found
 
-    def _decided(self, low: Sequence[str], may: Sequence[str], before: str, place: int) -> str:
+    def decided(self, low: Sequence[str], may: Sequence[str], before: str, place: int) -> str:
+        """The tag of one word among those that each `may` have; `before` are the tags decided so far."""
         votes = dict.fromkeys(may[place], 0)
         for trait in traits(low, may, before, place):
             for tag, weight in self.weights.get(trait, _NONE).items():

@@ -15,11 +15,11 @@ from scenes.catalog.embeddings import LITTLE_ENDIAN_FLOAT32, Embedding
 from scenes.catalog.engine import ReadSession
 from scenes.catalog.tables import descriptions, embeddings, images
 from scenes.description import SceneDescription
+from scenes.parts import TEXTS
 from scenes.recipe import EncoderRecipe
 
 LOOKED_AT = 3_000
 """So many descriptions that say one of the words anywhere are looked at, at most, for those that say it in a field."""
-_TEXTS = ("summary", "detail")
 _SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 _STRINGS: ColumnElement[Any] = literal_column("'\"string\"'::jsonb")
 _STEM = re.compile(r"[^\W_]+")
@@ -54,8 +54,8 @@ async def saying(
 
     Those that say most of it come first. Where a description is all text, its text is looked at, whatever the fields:
     what it says in them is read from there. It may well say the word elsewhere, so these and the others come in turn.
-    Of more than `LOOKED_AT` descriptions that say such a word anywhere, only
-    so many are looked at, so that a common word costs no more than that.
+    Of more than `LOOKED_AT` descriptions that say such a word anywhere, only so many are looked at, so that a common
+    word costs no more than that.
     """
     wanted = " | ".join(f"{stem}:*" for stem in stems if _STEM.fullmatch(stem))
     if not wanted:
@@ -123,19 +123,19 @@ def _embedding(row: Any, encoder: EncoderRecipe) -> Embedding:
 
 def _is_text(body: ColumnElement[Any]) -> ColumnElement[bool]:
     """Has a description nothing but texts?"""
-    return (body.op("-")(cast(list(_TEXTS), ARRAY(Text))) == cast({}, JSONB)).label("is_text")
+    return (body.op("-")(cast(list(TEXTS), ARRAY(Text))) == cast({}, JSONB)).label("is_text")
 
 
 def _looked_in(body: ColumnElement[Any], fields: Sequence[str]) -> ColumnElement[Any]:
     """A JSON array of what a description says in these fields, or of all its text where it has nothing else; of text
     to be read, only where it quotes some."""
     own = func.jsonb_build_array(*(body[name] for name in fields))
-    if set(fields) <= set(_TEXTS):
+    if set(fields) <= set(TEXTS):
         return own
     says = _is_text(body)
     if set(fields) == {"visible_text"}:
-        says = and_(says, func.concat(*(body[name].astext for name in _TEXTS)).op("~", is_comparison=True)('["“]'))
-    return case((says, func.jsonb_build_array(*(body[name] for name in _TEXTS))), else_=own)
+        says = and_(says, func.concat(*(body[name].astext for name in TEXTS)).op("~", is_comparison=True)('["“]'))
+    return case((says, func.jsonb_build_array(*(body[name] for name in TEXTS))), else_=own)
 
 
 def _words(body: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -1,5 +1,7 @@
 """Who asks alone never waits; where many ask, a runner waits for its share of them, and for a moment at most."""
 
+import pytest
+
 from indexer.patience import LINGER, Patience
 
 
@@ -10,25 +12,16 @@ class Clock:
         return self.now
 
 
-def test_who_asks_alone_is_a_batch_worth_starting() -> None:
-    patience = Patience(2, Clock())
-    for _ in range(50):
-        patience.came(1)
-    assert patience.share == 1
-
-
-def test_where_many_are_under_way_a_runner_waits_for_its_share_of_them() -> None:
+@pytest.mark.parametrize(
+    ("inside", "share"),
+    [(1, 1), (2, 1), (32, 16)],
+    ids=["who asks alone is a batch", "two at once wait for nobody", "of many a runner waits for its share"],
+)
+def test_a_batch_is_worth_starting_with_a_runners_share_of_those_under_way(inside: int, share: int) -> None:
     patience = Patience(2, Clock())
     for _ in range(200):
-        patience.came(32)
-    assert patience.share == 16
-
-
-def test_two_at_once_on_two_runners_wait_for_nobody() -> None:
-    patience = Patience(2, Clock())
-    for _ in range(200):
-        patience.came(2)
-    assert patience.share == 1
+        patience.came(inside)
+    assert patience.share == share
 
 
 def test_after_a_quiet_moment_those_before_count_no_more() -> None:
