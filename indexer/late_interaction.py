@@ -20,6 +20,9 @@ Packed = NDArray[np.int8]
 """int8 (t, word_dim): one text's word vectors, in steps of 1/127."""
 
 _LEVELS = 127
+_FINE = 32_767
+"""A query's words are taken in steps of 1/32,767, 258 times finer than those of a description."""
+_UNITS = np.array([[1 / (_LEVELS * _FINE)], [1 / (_LEVELS * _FINE) ** 2]])
 
 
 def pack(words: Words) -> Packed:
@@ -42,5 +45,6 @@ def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32
         said = np.concatenate([documents[place] for place in filled])
         if said.shape[1] != query.shape[1]:
             raise ValueError(f"word vectors of {said.shape[1]} numbers beside a query's of {query.shape[1]}")
-        scores[:, filled] = late_kernel(np.divide(query, _LEVELS, dtype=np.float32, order="C"), said, lengths)
+        asked = np.ascontiguousarray(np.rint(query * np.float32(_FINE)), np.int16)
+        scores[:, filled] = late_kernel(asked, said, lengths) * _UNITS
     return scores

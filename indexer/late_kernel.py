@@ -1,8 +1,8 @@
 """The one door to numba: late interaction of one query with many documents, and the projection of words, compiled.
 
 NumPy takes some thirty steps for it, each of which waits for the interpreter, and writes every product to memory. Here
-a document's products stay in the cache, and the interpreter is left to others until all is done. A document's scores do
-not depend on the documents beside it.
+a document's products stay in the cache, and the interpreter is left to others until all is done. Products and sums are
+whole numbers, so a document's scores are the same to the last bit beside any others and on every processor.
 """
 
 from collections.abc import Callable
@@ -15,22 +15,21 @@ from numpy.typing import NDArray
 
 REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
-_LATE = "float32[:,::1](float32[:,::1], int8[:,::1], int64[::1])"
+_LATE = "float64[:,::1](int16[:,::1], int8[:,::1], int64[::1])"
 _PROJECTED = "float32[:,::1](float32[:,::1], float32[:,::1])"
-_LEAST = np.float32(-np.inf)
-_ZERO = np.float32(0)
-_njit = partial(njit, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+_ZERO = np.int32(0)
+_njit = partial(njit, nogil=True)
 _inner = _njit(inline="always")
 
 
-def _kept(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _kept(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compiled once for this processor and kept; where no folder can be written, at every start."""
 
     def kept(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
-            return _njit(signature, cache=True)(function)
+            return _njit(signature, cache=True, **options)(function)
         except RuntimeError:  # numba finds no folder to keep it in
-            return _njit(signature)(function)
+            return _njit(signature, **options)(function)
 
     return kept
 
@@ -43,17 +42,17 @@ def _multiply(query: Any, said: Any, word: Any, products: Any) -> None:
             word[i] = said[place, i]
         for asked in range(len(query)):
             product = _ZERO
-            for i in range(len(word)):
-                product += query[asked, i] * word[i]
+            for i in range(len(word)):  # of 16 bits each, summed in 32: processors have an instruction for just this
+                product = np.int32(product + np.int32(query[asked, i]) * np.int32(word[i]))
             products[asked, place] = product
 
 
 @_inner
 def _best_of_words(products: Any, length: int) -> Any:
     """The sum over the query's words of their best product; what is below 0, or behind the last word, becomes 0."""
-    summed = _ZERO
+    summed = np.int64(0)
     for asked in range(len(products)):
-        best = _LEAST
+        best = products[asked, 0]
         for place in range(length):
             best = max(best, products[asked, place])
             products[asked, place] = max(products[asked, place], _ZERO)
@@ -65,19 +64,19 @@ def _best_of_words(products: Any, length: int) -> Any:
 @_inner
 def _best_of_pairs(products: Any, length: int, pairs: int) -> Any:
     """The sum over the query's pairs of their best product; a query of one word is a pair with itself."""
-    summed, following = _ZERO, min(1, len(products) - 1)
+    summed, following = np.int64(0), min(1, len(products) - 1)
     for asked in range(pairs):
-        best = _ZERO
+        best = np.int64(0)
         for place in range(length):
             second = products[asked + following, place]
             for step in range(1, REACH + 1):
                 second = max(second, products[asked + following, place + step])
-            best = max(best, products[asked, place] * second)
+            best = max(best, np.int64(products[asked, place]) * np.int64(second))
         summed += best
     return summed
 
 
-@_kept(_PROJECTED)
+@_kept(_PROJECTED, fastmath={"reassoc", "contract", "nsz"})
 def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """`rows @ matrix`, float32 (n, word_dim); a row's numbers do not depend on the rows beside it, as in a matrix
     product they may."""
@@ -90,16 +89,16 @@ def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray
 
 
 @_kept(_LATE)
-def late_kernel(query: NDArray[np.float32], said: NDArray[np.int8], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-    """MaxSim by words and by pairs, float32 (2, n), in units of `said`.
+def late_kernel(query: NDArray[np.int16], said: NDArray[np.int8], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+    """MaxSim by words and by pairs, float64 (2, n): products in units of both, pairs in those units squared.
 
     `query` (q, word_dim) of at least one word; `said` (t, word_dim) are the words of all documents in turn, `lengths`
-    int64 (n,), each at least 1, how many each has.
+    int64 (n,), each at least 1, how many each has. No product of two words may leave 32 bits.
     """
     words, pairs = len(query), max(1, len(query) - 1)
-    scores = np.empty((2, len(lengths)), np.float32)
-    products = np.empty((words, lengths.max() + REACH), np.float32)
-    word = np.empty(said.shape[1], np.float32)
+    scores = np.empty((2, len(lengths)), np.float64)
+    products = np.empty((words, lengths.max() + REACH), np.int32)
+    word = np.empty(said.shape[1], np.int16)
     begin = 0
     for document in range(len(lengths)):
         length = lengths[document]

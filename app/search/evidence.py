@@ -5,7 +5,7 @@ part of that score which its words won; shares of one image add up to 1 at most.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,13 +34,39 @@ Owners = NDArray[np.int16]
 @dataclass(frozen=True, slots=True)
 class Phrase:
     """A phrase of a description, ready to be evidence: its content words, where it stands in the text that is embedded,
-    and its JSON object without share, nor its closing brace."""
+    and `unshared`, its JSON object where no share is told."""
 
     words: frozenset[str]
     begin: int
     end: int
     evidence: Evidence
-    unchanging: bytes
+    unshared: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """`all` phrases in the order of the text; `saying` names for each content word the places of those that have it."""
+
+    all: tuple[Phrase, ...]
+    saying: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, phrases: Sequence[Phrase]) -> "Phrases":
+        saying: dict[str, tuple[int, ...]] = {}
+        for place, phrase in enumerate(phrases):
+            for word in phrase.words:
+                saying[word] = (*saying.get(word, ()), place)
+        return cls(tuple(phrases), saying)
+
+    def in_common(self, wanted: frozenset[str]) -> tuple[Phrase, ...]:
+        """Those that have the most content words in common with those wanted, at most five."""
+        common: dict[int, int] = {}
+        for word in wanted:
+            for place in self.saying.get(word, ()):
+                common[place] = common.get(place, 0) + 1
+        places = sorted(common)
+        places.sort(key=common.__getitem__, reverse=True)
+        return tuple([self.all[place] for place in places[:_MOST]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +80,8 @@ class Told:
     def evidence(self) -> Evidence:
         return self.phrase.evidence.model_copy(update={"share": self.share})
 
-    def written(self) -> bytes:
-        """`evidence` as JSON."""
-        share = "null" if self.share is None else repr(self.share)
-        return b"".join((self.phrase.unchanging, b',"share":', share.encode(), b"}"))
 
-
-def prepared(description: SceneDescription, fields: tuple[str, ...] | None = None) -> tuple[Phrase, ...]:
+def prepared(description: SceneDescription, fields: tuple[str, ...] | None = None) -> Phrases:
     """Every phrase of a description, or of these fields of it, that has content words, in the order of the text.
 
     What is absent from an image is evidence only where it is asked for by name. Of a plain text's other fields the
@@ -75,7 +96,7 @@ def prepared(description: SceneDescription, fields: tuple[str, ...] | None = Non
         words = content_words(phrase)
         if words and (fields is not None or not field.startswith("/absent")):
             found.append(_phrase(words, begin, Evidence(field=field, phrase=phrase)))
-    return tuple(found)
+    return Phrases.of(found)
 
 
 def owners(phrases: Sequence[Phrase], spans: Spans) -> Owners:
@@ -89,18 +110,14 @@ def owners(phrases: Sequence[Phrase], spans: Spans) -> Owners:
     return np.where(inside, place, -1).astype(np.int16)
 
 
-def chosen(
-    phrases: Sequence[Phrase], wanted: frozenset[str], shares: Sequence[float] | None = None
-) -> tuple[Told, ...]:
+def chosen(phrases: Phrases, wanted: frozenset[str], shares: Sequence[float] | None = None) -> tuple[Told, ...]:
     """The phrases that won the largest shares, at most five: those that share content words with those wanted, and
     those that won a fifth or more. Without shares, those that have the most words in common."""
     if shares is None:
-        common = [(len(wanted & phrase.words), phrase) for phrase in phrases if not wanted.isdisjoint(phrase.words)]
-        common.sort(key=lambda one: -one[0])
-        return tuple(Told(phrase, None) for _, phrase in common[:_MOST])
+        return tuple(Told(phrase, None) for phrase in phrases.in_common(wanted))
     won = [
         (share, phrase)
-        for share, phrase in zip(shares, phrases, strict=True)
+        for share, phrase in zip(shares, phrases.all, strict=True)
         if share >= _TELLING or not wanted.isdisjoint(phrase.words)
     ]
     won.sort(key=lambda one: -one[0])
@@ -129,8 +146,7 @@ def phrases(description: SceneDescription) -> Iterator[tuple[str, str]]:
 
 
 def _phrase(words: frozenset[str], begin: int, evidence: Evidence) -> Phrase:
-    unchanging = evidence.model_dump_json(exclude={"share"})[:-1].encode()
-    return Phrase(words, begin, begin + len(evidence.phrase), evidence, unchanging)
+    return Phrase(words, begin, begin + len(evidence.phrase), evidence, evidence.model_dump_json().encode())
 
 
 def _stem(word: str) -> str:

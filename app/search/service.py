@@ -14,7 +14,7 @@ import numpy as np
 
 from app.fresh_ids import fresh_id
 from app.search.engines import Engine, Engines, Watcher
-from app.search.evidence import chosen, content_words
+from app.search.evidence import content_words
 from app.search.known import KnownCollections, KnownImages
 from app.search.outcome import Outcome, Place
 from app.search.paging import Page, page_of
@@ -212,7 +212,7 @@ def _hits_of(
 ) -> tuple[Hit, ...]:
     """The images of (row, score, chance) that are still there, with the phrases that have words in common."""
     return tuple(
-        Hit(images[row], score, chance, chosen(images[row].phrases_of(fields), wanted))
+        Hit(images[row], score, chance, images[row].phrases_of(fields).in_common(wanted))
         for row, score, chance in found
         if row in images
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.search.evidence import Phrase, Told, prepared
+from app.search.evidence import Phrase, Phrases, prepared
 from scenes.answer import Match
 from scenes.catalog.images import ImageView
 
@@ -16,7 +16,7 @@ class Shown:
 
     view: ImageView
     unchanging: bytes
-    phrases: tuple[Phrase, ...]
+    phrases: Phrases
 
     @classmethod
     def of(cls, view: ImageView) -> "Shown":
@@ -24,7 +24,7 @@ class Shown:
         text = _match(view, score=0.0).model_dump_json(exclude=_CHANGING)
         return cls(view, text[:-1].encode(), prepared(view.description))
 
-    def phrases_of(self, fields: tuple[str, ...] | None) -> tuple[Phrase, ...]:
+    def phrases_of(self, fields: tuple[str, ...] | None) -> Phrases:
         """The phrases that can be evidence; of these fields only, if any."""
         return self.phrases if fields is None else prepared(self.view.description, fields)
 
@@ -36,18 +36,18 @@ class Hit:
     shown: Shown
     score: float
     chance: float | None
-    evidence: tuple[Told, ...]
+    evidence: tuple[Phrase, ...]
 
     def match(self) -> Match:
         """As the command line and the pages take it."""
-        evidence = tuple(told.evidence for told in self.evidence)
+        evidence = tuple(phrase.evidence for phrase in self.evidence)
         return _match(self.shown.view, score=self.score, probability=self.chance, evidence=evidence)
 
     def written(self) -> bytes:
         """`match()` as JSON, with its keys in another order."""
         chance = "null" if self.chance is None else repr(self.chance)
         head = f',"score":{self.score!r},"probability":{chance},"evidence":['
-        phrases = b",".join([told.written() for told in self.evidence])
+        phrases = b",".join([phrase.unshared for phrase in self.evidence])
         return b"".join((self.shown.unchanging, head.encode(), phrases, b"]}"))
 
 

@@ -46,7 +46,7 @@ class Telling:
         if asked is not None and len(asked) and mine is not None and len(mine):
             spans = await self._spans(engine, fields, shown)
             if len(spans) == len(mine):
-                (shares,) = word_shares(asked, [mine], [owners(phrases, spans)], [len(phrases)])
+                (shares,) = word_shares(asked, [mine], [owners(phrases.all, spans)], [len(phrases.all)])
         return chosen(phrases, content_words(query), shares)
 
     async def _spans(self, engine: Engine, fields: tuple[str, ...] | None, shown: Shown) -> Spans:

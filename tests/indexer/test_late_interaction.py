@@ -28,8 +28,8 @@ def test_scores_are_those_of_the_definition(words: int, lengths: list[int]) -> N
         said = document.astype(np.float32) / 127
         there = bool(words and len(said))
         singly = np.mean([max(one @ other for other in said) for one in query]) if there else 0.0
-        assert abs(scores[0, place] - singly) < 1e-5
-        assert abs(scores[1, place] - (plain_pairs(query, said) if there else 0.0)) < 1e-5
+        assert abs(scores[0, place] - singly) < 5e-5
+        assert abs(scores[1, place] - (plain_pairs(query, said) if there else 0.0)) < 5e-5
 
 
 def plain_pairs(query: np.ndarray, said: np.ndarray) -> float:

@@ -31,7 +31,7 @@ plain = st.sampled_from(
 @given(descriptions | plain, st.none() | st.lists(st.sampled_from(FIELDS), min_size=1).map(fields_of))
 def test_every_phrase_stands_where_it_says(description: SceneDescription, fields: tuple[str, ...] | None) -> None:
     text = said(description if fields is None else read(description, fields))
-    phrases = prepared(description, fields)
+    phrases = prepared(description, fields).all
     assert [text[one.begin : one.end] for one in phrases] == [one.evidence.phrase for one in phrases]
     assert all(one.end <= other.begin for one, other in pairwise(phrases))
     named = {one.evidence.field.split("/")[1] for one in phrases}
@@ -39,7 +39,7 @@ def test_every_phrase_stands_where_it_says(description: SceneDescription, fields
 
 
 def test_words_belong_to_the_phrase_that_they_stand_in() -> None:
-    text, phrases = said(BUS), prepared(BUS)
+    text, phrases = said(BUS), prepared(BUS).all
     words = ("A red", "Nobody", "bare", "beside", "driver")
     spans = np.array([(text.index(word), text.index(word) + len(word)) for word in words], np.int32)
     found = owners(phrases, spans)
@@ -60,7 +60,7 @@ def told(found: tuple[Told, ...]) -> list[tuple[str, float | None]]:
 def test_phrases_are_told_by_their_shares() -> None:
     phrases = prepared(BUS)
     shares = {"/summary": 0.25, "/objects/0": 0.05, "/objects/1": 0.3, "/detail": 0.1}
-    given_ = [shares.pop(one.evidence.field, 0.0) for one in phrases]
+    given_ = [shares.pop(one.evidence.field, 0.0) for one in phrases.all]
     assert told(chosen(phrases, content_words("the red buses"), given_)) == [
         ("/objects/1", 0.3),
         ("/summary", 0.25),
@@ -82,9 +82,9 @@ def test_what_is_absent_is_told_only_where_it_is_asked_for() -> None:
 
 def test_phrases_of_a_plain_text_are_those_that_are_read_from_it() -> None:
     bus = SceneDescription(detail="A red bus waits. There are no dogs.")
-    assert [one.evidence.field for one in prepared(bus)] == ["/detail", "/detail"]
+    assert [one.evidence.field for one in prepared(bus).all] == ["/detail", "/detail"]
     phrases = prepared(bus, ("objects", "absent"))
-    assert [(one.evidence.field, one.evidence.phrase) for one in phrases] == [
+    assert [(one.evidence.field, one.evidence.phrase) for one in phrases.all] == [
         ("/objects/0", "red bus"),
         ("/absent/0", "dogs"),
     ]

@@ -6,7 +6,7 @@ import uuid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.search.evidence import chosen, content_words
+from app.search.evidence import content_words
 from app.search.reply import Reply
 from app.search.shown import Hit, Shown
 from scenes.answer import Answer, RecipeName
@@ -37,8 +37,7 @@ def hits(draw: st.DrawFn, wanted: frozenset[str]) -> Hit:
     )
     shown = Shown.of(view)
     chance = draw(st.none() | st.floats(0, 1).map(lambda chance: round(chance, 4)))
-    shares = draw(st.none() | st.just([0.1 + place / 7 for place in range(len(shown.phrases))]))
-    return Hit(shown, draw(SCORES), chance, chosen(shown.phrases, wanted, shares))
+    return Hit(shown, draw(SCORES), chance, shown.phrases.in_common(wanted))
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
@@ -55,5 +54,5 @@ def test_the_written_reply_is_the_answer(found: list[Hit], exists: int | None, s
     reply = Reply(frame, tuple(found))
     assert json.loads(reply.written()) == json.loads(reply.answer().model_dump_json())
     for hit in found:
-        assert hit.match().evidence == tuple(told.evidence for told in hit.evidence)
-        assert any(told.phrase.evidence.field == "/objects/0" for told in hit.evidence)
+        assert hit.match().evidence == tuple(phrase.evidence for phrase in hit.evidence)
+        assert any(phrase.evidence.field == "/objects/0" for phrase in hit.evidence)
