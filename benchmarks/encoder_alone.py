@@ -1,11 +1,7 @@
-"""What the encoder does without a server, in a process of its own with the threads that `wordsight serve` has.
+"""What the encoder does without a server, in a process of its own; `servers.AS_SERVED` gives it the same threads.
 
 `python -m benchmarks.encoder_alone PLAN.json` prints one JSON object; the plan is an `AlonePlan`.
 """
-
-import os
-
-os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # read when NumPy loads
 
 import asyncio
 import json

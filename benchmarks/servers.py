@@ -21,6 +21,8 @@ from scenes.catalog.embedded import postgres
 
 SEARCH = "/v1/collections/bench/search"
 PROGRAM = str(Path(sys.executable).with_name("wordsight"))
+AS_SERVED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""What `wordsight serve` sets for itself; NumPy reads it when it loads."""
 _START_S = 400
 Cores = frozenset[int]
 
@@ -91,13 +93,14 @@ def pace(plan: Plan, cores: Cores | None = None) -> Pace:
     return Pace(**loaded("benchmarks.load", plan, cores))
 
 
-def loaded(module: str, plan: Any, cores: Cores | None = None) -> Any:
-    """What a load generator says of a plan."""
+def loaded(module: str, plan: Any, cores: Cores | None = None, settings: Mapping[str, str] | None = None) -> Any:
+    """What a load generator, or another program of its kind, says of a plan."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         file.write(json.dumps(asdict(plan)))
         file.flush()
         words = [*_kept_to(cores), sys.executable, "-m", module, file.name]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=recording.ROOT)
+        environment = os.environ | (settings or {})
+        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=recording.ROOT, env=environment)
     return json.loads(done.stdout)
 
 

@@ -9,7 +9,8 @@ description that stand in the same order and close to each other, both of which 
 multiplied (the soft n-grams of Conv-KNRM, Dai et al. 2018, without weights to learn).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from indexer.encoder import Words
 Packed = NDArray[np.int8]
 """int8 (t, word_dim): one text's word vectors, in steps of 1/127."""
 
+Places = NDArray[np.int64]
+
+_NO_WORDS: Packed = np.empty((0, 0), np.int8)
 _LEVELS = 127
 _FINE = 32_767
 """A query's words are taken in steps of 1/32,767, 258 times finer than those of a description."""
@@ -30,21 +34,64 @@ def pack(words: Words) -> Packed:
     return np.rint(np.clip(words, -1.0, 1.0) * _LEVELS).astype(np.int8)
 
 
-def late_scores(query: Words, documents: Sequence[Packed]) -> NDArray[np.float32]:
-    """MaxSim by words and by pairs of one query against documents, float32 (2, n), about −1…1 and 0…1.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What n descriptions say: those of description i are the `lengths[i]` words from `begins[i]` on.
 
-    0 where the query or the document has no words. A query of one word is a pair with itself. Raises `ValueError` where
-    word vectors differ in length.
+    `words` int8 (t, word_dim) may hold others beside; `begins` and `lengths` int64 (n,), a length of −1 where a
+    description is not there.
+    """
+
+    words: Packed
+    begins: Places
+    lengths: Places
+
+    @classmethod
+    def of(cls, documents: Sequence[Packed | None]) -> "Said":
+        """Each document's words, None where it is not there."""
+        there = [words for words in documents if words is not None]
+        lengths = np.array([-1 if words is None else len(words) for words in documents], np.int64)
+        filled = np.maximum(lengths, 0)
+        return cls(np.concatenate(there) if there else _NO_WORDS, np.cumsum(filled) - filled, lengths)
+
+    @classmethod
+    def at(cls, words: Mapping[int, Packed], rows: Places) -> "Said":
+        """Of these rows."""
+        return cls.of([words.get(row) for row in rows.tolist()])
+
+    @property
+    def is_whole(self) -> bool:
+        """Are all descriptions there?"""
+        return not len(self.lengths) or bool(self.lengths.min() >= 0)
+
+    @property
+    def says_anything(self) -> bool:
+        """Has any description a word?"""
+        return bool(len(self.lengths)) and bool(self.lengths.max() > 0)
+
+    def each(self) -> list[Packed | None]:
+        """Each description's words, None where it is not there."""
+        places = zip(self.begins.tolist(), self.lengths.tolist(), strict=True)
+        return [None if length < 0 else self.words[begin : begin + length] for begin, length in places]
+
+    def chosen(self, which: slice | NDArray[np.bool_]) -> "Said":
+        """Some of the descriptions."""
+        return Said(self.words, self.begins[which], self.lengths[which])
+
+
+def late_scores(query: Words, said: Said) -> NDArray[np.float32]:
+    """MaxSim by words and by pairs of one query against descriptions, float32 (2, n), about −1…1 and 0…1.
+
+    0 where the query or the description has no words. A query of one word is a pair with itself. Raises `ValueError`
+    where word vectors differ in length.
     """
     from indexer.late_kernel import late_kernel
 
-    scores = np.zeros((2, len(documents)), np.float32)
-    filled = [place for place, words in enumerate(documents) if len(words)]
-    if filled and len(query):
-        lengths = np.array([len(documents[place]) for place in filled], np.int64)
-        said = np.concatenate([documents[place] for place in filled])
-        if said.shape[1] != query.shape[1]:
-            raise ValueError(f"word vectors of {said.shape[1]} numbers beside a query's of {query.shape[1]}")
-        asked = np.ascontiguousarray(np.rint(query * np.float32(_FINE)), np.int16)
-        scores[:, filled] = late_kernel(asked, said, lengths) * _UNITS
+    if not len(query) or not said.says_anything:
+        return np.zeros((2, len(said.lengths)), np.float32)
+    if said.words.shape[1] != query.shape[1]:
+        raise ValueError(f"word vectors of {said.words.shape[1]} numbers beside a query's of {query.shape[1]}")
+    asked = np.ascontiguousarray(np.rint(query * np.float32(_FINE)), np.int16)
+    products = late_kernel(asked, said.words, said.begins, said.lengths)
+    scores: NDArray[np.float32] = (products * _UNITS).astype(np.float32)
     return scores

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
-_LATE = "float64[:,::1](int16[:,::1], int8[:,::1], int64[::1])"
+_LATE = "float64[:,::1](int16[:,::1], int8[:,::1], int64[:], int64[:])"
 _PROJECTED = "float32[:,::1](float32[:,::1], float32[:,::1])"
 _ZERO = np.int32(0)
 _njit = partial(njit, nogil=True)
@@ -89,21 +89,23 @@ def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray
 
 
 @_kept(_LATE)
-def late_kernel(query: NDArray[np.int16], said: NDArray[np.int8], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
+def late_kernel(
+    query: NDArray[np.int16], said: NDArray[np.int8], begins: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """MaxSim by words and by pairs, float64 (2, n): products in units of both, pairs in those units squared.
 
-    `query` (q, word_dim) of at least one word; `said` (t, word_dim) are the words of all documents in turn, `lengths`
-    int64 (n,), each at least 1, how many each has. No product of two words may leave 32 bits.
+    `query` (q, word_dim) of at least one word; among the words `said` (t, word_dim) those of a document begin at its
+    `begins` and are its `lengths`; 0 where it has none. No product of two words may leave 32 bits.
     """
     words, pairs = len(query), max(1, len(query) - 1)
-    scores = np.empty((2, len(lengths)), np.float64)
+    scores = np.zeros((2, len(lengths)), np.float64)
     products = np.empty((words, lengths.max() + REACH), np.int32)
     word = np.empty(said.shape[1], np.int16)
-    begin = 0
     for document in range(len(lengths)):
-        length = lengths[document]
+        begin, length = begins[document], lengths[document]
+        if length < 1:
+            continue
         _multiply(query, said[begin : begin + length], word, products)
         scores[0, document] = _best_of_words(products, length) / words
         scores[1, document] = _best_of_pairs(products, length, pairs) / pairs
-        begin += length
     return scores

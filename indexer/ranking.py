@@ -5,14 +5,13 @@ the weights add up to 1. All three lie on one scale whatever else the collection
 every answer. The weights were chosen on held-out training images alone (docs/quality.md has the ablation).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoder import Words
-from indexer.late_interaction import Packed, late_scores
+from indexer.late_interaction import Said, late_scores
 from indexer.snapshot import Found
 
 DEPTH = 50
@@ -32,17 +31,19 @@ class Ranking:
         """How many images the index is asked for when k are wanted."""
         return max(k, self.depth)
 
-    def ranked(self, found: Found, query: Words | None, words: Mapping[int, Packed]) -> Found:
+    def ranked(self, found: Found, query: Words | None, said: Said) -> Found:
         """The candidates in the order shown; an encoder without word vectors leaves them as they are.
 
-        `query` is None where the encoder has no word vectors; `words` are those of the candidates, by row. A
-        candidate without (its image was deleted a moment ago) is left out.
+        `query` is None where the encoder has no word vectors; `said` is what the candidates say. One that is not there
+        (its image was deleted a moment ago) is left out.
         """
         if query is None:
             return found
-        there = np.array([row in words for row in found.rows.tolist()], np.bool_)
-        rows, dense = found.rows[there], found.scores[there]
-        scores = self.fused(dense, late_scores(query, [words[row] for row in rows.tolist()]))
+        rows, dense = found.rows, found.scores
+        if not said.is_whole:
+            there = said.lengths >= 0
+            rows, dense, said = rows[there], dense[there], said.chosen(there)
+        scores = self.fused(dense, late_scores(query, said))
         order = np.lexsort((rows, -scores))
         return Found(rows[order], scores[order])
 

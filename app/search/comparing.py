@@ -6,6 +6,7 @@ from pathlib import Path
 
 from indexer.comparison import Ranked
 from indexer.encoder import Encoder
+from indexer.late_interaction import Said
 from indexer.ranking import Ranking
 from indexer.searcher import Searcher
 from indexer.snapshot import Snapshot
@@ -29,6 +30,6 @@ async def _answer(catalog: Catalog, snapshot: Snapshot, encoder: Encoder, query:
     async with catalog.reading() as session:
         rows = found.rows.tolist()
         words = await embeddings.words(session, snapshot.collection_id, encoder.recipe, rows) if encoded.words else {}
-        ranked = ranking.ranked(found, encoded.words[0] if encoded.words else None, words).first(k)
+        ranked = ranking.ranked(found, encoded.words[0] if encoded.words else None, Said.at(words, found.rows)).first(k)
         views = await images.by_rows(session, snapshot.collection_id, ranked.rows.tolist())
     return [(views[row].image_id, views[row].external_id) for row in ranked.rows.tolist() if row in views]

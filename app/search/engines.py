@@ -10,7 +10,7 @@ from typing import Protocol
 
 from indexer.encoder import Encoder, LocatesWords
 from indexer.encoder_files import find_encoder
-from indexer.late_interaction import late_scores, pack
+from indexer.late_interaction import Said, late_scores, pack
 from indexer.loading import Accelerate
 from indexer.loading import itself as no_replica
 from indexer.microbatch import EncodedQuery, MicroBatcher, QueryEncoder, RememberingEncoder
@@ -175,7 +175,7 @@ class Engines:
 def _ranked_alone(encoded: EncodedQuery) -> None:
     """Rank the query itself, so that what ranks is compiled."""
     if encoded.words is not None:
-        late_scores(encoded.words, [pack(encoded.words)])
+        late_scores(encoded.words, Said.of([pack(encoded.words)]))
 
 
 def _locator(encoder: Encoder) -> LocatesWords | None:

@@ -11,13 +11,12 @@ in the same order on every page.
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from indexer.encoder import Words
-from indexer.late_interaction import Packed
+from indexer.late_interaction import Said
 from indexer.ranking import Ranking
 from indexer.snapshot import Found
 from scenes.answer import Query
@@ -50,17 +49,14 @@ class Page:
         """How many images the index is asked for: whole blocks."""
         return -(-self.end // self.block) * self.block
 
-    def ranked(self, ranking: Ranking, found: Found, query: Words | None, words: Mapping[int, Packed]) -> Found:
-        """The candidates, each block ranked by itself."""
-        starts = range(0, max(1, len(found.rows)), self.block)
+    def ranked(self, ranking: Ranking, found: Found, query: Words | None, said: Said) -> Found:
+        """The candidates, each block ranked by itself; `said` is what they say."""
+        if len(found.rows) <= self.block:
+            return ranking.ranked(found, query, said)
+        places = (slice(start, start + self.block) for start in range(0, len(found.rows), self.block))
         blocks = [
-            ranking.ranked(
-                Found(found.rows[start : start + self.block], found.scores[start : start + self.block]), query, words
-            )
-            for start in starts
+            ranking.ranked(Found(found.rows[place], found.scores[place]), query, said.chosen(place)) for place in places
         ]
-        if len(blocks) == 1:
-            return blocks[0]
         return Found(np.concatenate([one.rows for one in blocks]), np.concatenate([one.scores for one in blocks]))
 
     def of(self, ranked: Found) -> Found:

@@ -16,7 +16,7 @@ from app.search.engines import Engine
 from app.search.evidence import content_words
 from app.search.known_parts import KnownParts, Parts, within
 from indexer.filtered import search_filtered
-from indexer.late_interaction import Packed
+from indexer.late_interaction import Packed, Said
 from indexer.microbatch import EncodedQuery
 from indexer.ranking import Ranking
 from indexer.scoring import exact_scores, ranked
@@ -155,4 +155,4 @@ class PartSearch:
         order = ranked(np.array(list(there), np.int64), best)
         found = Found(np.array(list(there), np.int64)[order], best[order])
         words = {row: one.words for row, one in there.items()}
-        return PartsFound(self._ranking.ranked(found, query.words, words), words)
+        return PartsFound(self._ranking.ranked(found, query.words, Said.at(words, found.rows)), words)

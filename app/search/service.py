@@ -29,7 +29,7 @@ from app.security import Secret
 from app.stages import staged
 from indexer.encoder import Encoder
 from indexer.filtered import search_filtered
-from indexer.late_interaction import Packed
+from indexer.late_interaction import Said
 from indexer.loading import Accelerate
 from indexer.loading import itself as no_replica
 from indexer.microbatch import EncodedQuery, itself
@@ -149,11 +149,12 @@ class SearchService:
         self.engines.watcher.stage_took("index", time.perf_counter() - started)
         if self.recall is not None:
             self.recall.sampler.offer(snapshot, encoded.vector, page.candidates)
-        rows = found.rows.tolist()
-        words = {} if encoded.words is None else self.words.at_hand(collection, engine.fingerprint, rows)
-        if encoded.words is not None and len(words) < len(rows):
+        if encoded.words is None:
+            return Looked(found, encoded, ranked=True)
+        said = self.words.at_hand(collection, engine.fingerprint, found.rows.tolist())
+        if not said.is_whole:
             return Looked(found, encoded, ranked=False)
-        return Looked(self._rank(found, encoded, words, page), encoded, ranked=True)
+        return Looked(self._rank(found, encoded, said, page), encoded, ranked=True)
 
     async def _filtered(
         self, encoded: EncodedQuery, snapshot: Snapshot, k: int, asked: Filter
@@ -167,11 +168,12 @@ class SearchService:
         if looked.encoded.words is None:
             return looked.found
         words = await self.words.by_rows(collection, engine.encoder.recipe, looked.found.rows.tolist())
-        return await asyncio.to_thread(self._rank, looked.found, looked.encoded, words, page)
+        said = Said.at(words, looked.found.rows)
+        return await asyncio.to_thread(self._rank, looked.found, looked.encoded, said, page)
 
-    def _rank(self, found: Found, encoded: EncodedQuery, words: Mapping[int, Packed], page: Page) -> Found:
+    def _rank(self, found: Found, encoded: EncodedQuery, said: Said, page: Page) -> Found:
         started = time.perf_counter()
-        ranked = page.ranked(self.ranking, found, encoded.words, words)
+        ranked = page.ranked(self.ranking, found, encoded.words, said)
         self.engines.watcher.stage_took("rank", time.perf_counter() - started)
         return ranked
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from indexer.embedding import embed
 from indexer.encoder import Encoder, Vectors, Words
-from indexer.late_interaction import Packed, late_scores
+from indexer.late_interaction import Packed, Said, late_scores
 from indexer.ranking import Ranking
 from indexer.reranking import Reranking, pair_scores
 from indexer.snapshot import Found
@@ -70,14 +70,14 @@ class Gallery:
         if not encoded.words:
             return dense
         pairs = zip(encoded.words, places, strict=True)
-        late = [late_scores(words, [self.words[place]])[:, 0] for words, place in pairs]
+        late = [late_scores(words, Said.of([self.words[place]]))[:, 0] for words, place in pairs]
         return self.ranking.fused(dense, np.stack(late, axis=1))
 
     def _search(self, query: Vectors, words: Words | None, k: int) -> Found:
         scores = np.max(self.vectors @ query, axis=1)
         order = np.argsort(-scores, kind="stable")[: self.ranking.candidates(k)]
         found = Found(order, scores[order].astype(np.float32))
-        return self.ranking.ranked(found, words, {row: self.words[row] for row in order.tolist()})
+        return self.ranking.ranked(found, words, Said.of([self.words[row] for row in order.tolist()]))
 
     def _reranked(self, query: str, found: Found) -> Found:
         if self.reranking is None:

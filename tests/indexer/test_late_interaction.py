@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.late_interaction import late_scores, pack
+from indexer.late_interaction import Said, late_scores, pack
 from indexer.late_kernel import REACH
 from indexer.ranking import Ranking
 from indexer.snapshot import Found
@@ -23,13 +23,22 @@ def unit_rows(seed: int, count: int) -> np.ndarray:
 def test_scores_are_those_of_the_definition(words: int, lengths: list[int]) -> None:
     query = unit_rows(1, words)
     packed = [pack(unit_rows(seed, length)) for seed, length in enumerate(lengths, start=2)]
-    scores = late_scores(query, packed)
+    scores = late_scores(query, Said.of(packed))
     for place, document in enumerate(packed):
         said = document.astype(np.float32) / 127
         there = bool(words and len(said))
         singly = np.mean([max(one @ other for other in said) for one in query]) if there else 0.0
         assert abs(scores[0, place] - singly) < 5e-5
         assert abs(scores[1, place] - (plain_pairs(query, said) if there else 0.0)) < 5e-5
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 7), min_size=1, max_size=6))
+def test_scores_do_not_depend_on_what_is_beside(words: int, lengths: list[int]) -> None:
+    query = unit_rows(1, words)
+    packed = [pack(unit_rows(seed, length)) for seed, length in enumerate(lengths, start=2)]
+    together = late_scores(query, Said.of([None, *packed]))
+    alone = [late_scores(query, Said.of([one])) for one in packed]
+    assert np.array_equal(together, np.concatenate([np.zeros((2, 1), np.float32), *alone], axis=1))
 
 
 def plain_pairs(query: np.ndarray, said: np.ndarray) -> float:
@@ -45,23 +54,23 @@ def test_pairs_bind_a_colour_to_its_object() -> None:
     red, blue, bus, car = np.eye(4, 8, dtype=np.float32)
     query = np.stack([red, bus, blue, car])
     right, swapped = pack(query), pack(np.stack([blue, bus, red, car]))
-    words, pairs = late_scores(query, [right, swapped])
+    words, pairs = late_scores(query, Said.of([right, swapped]))
     assert abs(words[0] - words[1]) < 1e-6
     assert pairs[0] > pairs[1]
 
 
 def test_words_of_another_length_are_refused() -> None:
     with pytest.raises(ValueError, match="8 numbers beside a query's of 7"):
-        late_scores(unit_rows(1, 2)[:, :7], [pack(unit_rows(2, 3))])
+        late_scores(unit_rows(1, 2)[:, :7], Said.of([pack(unit_rows(2, 3))]))
 
 
 def test_candidates_are_ranked_by_words_and_ties_by_row() -> None:
     red, blue = np.eye(2, 8, dtype=np.float32)
     found = Found(np.array([3, 7, 9, 5]), np.array([0.9, 0.9, 0.9, 0.9], np.float32))
     words = {3: pack(blue[None]), 7: pack(red[None]), 5: pack(red[None])}
-    ranked = Ranking().ranked(found, red[None], words)
+    ranked = Ranking().ranked(found, red[None], Said.at(words, found.rows))
     assert ranked.rows.tolist() == [5, 7, 3]
-    assert Ranking().ranked(found, None, {}) is found
+    assert Ranking().ranked(found, None, Said.of([])) is found
 
 
 def test_words_are_tokens_with_a_letter_or_a_digit() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.search.paging import FURTHEST, Page, page_of
 from indexer.encoder import Words
-from indexer.late_interaction import Packed, pack
+from indexer.late_interaction import Packed, Said, pack
 from indexer.ranking import Ranking
 from indexer.snapshot import Found
 from scenes.answer import Query
@@ -29,7 +29,8 @@ def walk(size: int, k: int, ranking: Ranking) -> list[list[int]]:
     pages, asked = [], Query(query=ASKED, k=k)
     while True:
         page = page_of(asked, ranking)
-        ranked = page.ranked(ranking, found.first(page.candidates), query, words)
+        candidates = found.first(page.candidates)
+        ranked = page.ranked(ranking, candidates, query, Said.at(words, candidates.rows))
         pages.append(page.of(ranked).rows.tolist())
         cursor = page.following(asked, len(ranked.rows))
         if cursor is None:
@@ -48,7 +49,8 @@ def test_pages_hold_every_image_once(size: int, k: int) -> None:
 def test_the_first_page_is_what_a_search_without_pages_shows(size: int, k: int) -> None:
     ranking = Ranking(depth=20)
     found, query, words = collection(size)
-    plain = ranking.ranked(found.first(ranking.candidates(k)), query, words).first(k)
+    candidates = found.first(ranking.candidates(k))
+    plain = ranking.ranked(candidates, query, Said.at(words, candidates.rows)).first(k)
     assert walk(size, k, ranking)[0] == plain.rows.tolist()
 
 

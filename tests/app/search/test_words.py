@@ -1,0 +1,63 @@
+"""Words are read once, kept within their bound, and read anew when their collection has changed."""
+
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.search.words import KnownWords
+from scenes.catalog import embeddings
+
+ENCODER: Any = SimpleNamespace(fingerprint=lambda: "encoder")
+
+
+class NoCatalog:
+    """Lets everything be read that a test puts in place of it."""
+
+    @asynccontextmanager
+    async def reading(self) -> Any:
+        yield None
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """The rows of each reading; rows from 100 on are gone."""
+    asked: list[list[int]] = []
+
+    async def words(_session: object, _collection: int, _encoder: object, rows: Sequence[int]) -> dict[int, np.ndarray]:
+        asked.append(list(rows))
+        return {row: np.full((2, 4), row, np.int8) for row in rows if row < 100}
+
+    monkeypatch.setattr(embeddings, "words", words)
+    return asked
+
+
+def at(generation: int) -> Any:
+    return SimpleNamespace(id=1, generation=generation)
+
+
+async def test_words_are_read_once_a_generation(read: list[list[int]]) -> None:
+    known = KnownWords(NoCatalog())  # type: ignore[arg-type]
+    assert not known.at_hand(at(1), "encoder", [1, 2]).is_whole
+    assert list(await known.by_rows(at(1), ENCODER, [1, 2, 100])) == [1, 2]
+    assert known.at_hand(at(1), "encoder", [2, 1]).is_whole
+    assert {row: words[0, 0] for row, words in (await known.by_rows(at(1), ENCODER, [2, 3])).items()} == {2: 2, 3: 3}
+    assert not known.at_hand(at(2), "encoder", [1]).is_whole
+    assert not known.at_hand(at(1), "another", [1]).is_whole
+    assert read == [[1, 2, 100], [3]]
+
+
+async def test_all_that_is_kept_makes_room_for_what_is_asked_for(read: list[list[int]]) -> None:
+    known = KnownWords(NoCatalog(), most_bytes=24)  # type: ignore[arg-type]
+    await known.by_rows(at(1), ENCODER, [1, 2])
+    await known.by_rows(at(1), ENCODER, [3])
+    assert known.at_hand(at(1), "encoder", [1, 2, 3]).is_whole
+    await known.by_rows(at(1), ENCODER, [4])
+    assert not any(known.at_hand(at(1), "encoder", [row]).is_whole for row in (1, 2, 3))
+    assert known.at_hand(at(1), "encoder", [4]).is_whole
+    assert len(await known.by_rows(at(1), ENCODER, [5, 6, 7, 8])) == 4
+    assert not known.at_hand(at(1), "encoder", [5]).is_whole
+    assert known.at_hand(at(1), "encoder", [4]).is_whole
