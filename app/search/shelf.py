@@ -8,8 +8,8 @@ from indexer.late_interaction import Packed, Said
 
 Part = tuple[int, int]
 """A collection at one generation."""
-_NOT_THERE = -1
-"""The place of the span of whoever is not there, the last one."""
+_NOT_THERE, _WORDLESS = -1, -2
+"""The places of the spans of whoever is not there, and of whoever says nothing: the last ones."""
 
 
 class Shelf:
@@ -20,8 +20,8 @@ class Shelf:
 
     def __init__(self, words: int, word_dim: int) -> None:
         self._words: Packed = np.empty((words, word_dim), np.int8)  # takes memory as it is written
-        self._spans = np.empty((words + 1, 2), np.int64)
-        self._spans[_NOT_THERE] = 0, -1
+        self._spans = np.empty((words + 2, 2), np.int64)
+        self._spans[_NOT_THERE], self._spans[_WORDLESS] = (0, -1), (0, 0)
         self._filled = self._known = 0
         self._places: dict[Part, dict[int, int]] = {}
 
@@ -34,13 +34,16 @@ class Shelf:
         """What these rows say. Raises `ValueError` where there is no room for it."""
         places = self._places.setdefault(part, {})
         for row, said in read.items():
-            if row in places:
-                continue
-            end = self._filled + len(said)
-            self._words[self._filled : end] = said
-            self._spans[self._known] = self._filled, len(said)
-            places[row] = self._known
-            self._filled, self._known = end, self._known + 1
+            if row not in places:
+                places[row] = self._written(said) if len(said) else _WORDLESS
+
+    def _written(self, said: Packed) -> int:
+        """Where the span of these words is."""
+        end, place = self._filled + len(said), self._known
+        self._words[self._filled : end] = said
+        self._spans[place] = self._filled, len(said)
+        self._filled, self._known = end, place + 1
+        return place
 
     def said(self, part: Part, rows: Sequence[int]) -> Said:
         """What these rows say, as far as it is there."""

@@ -43,6 +43,12 @@ def test_what_a_reader_holds_stays_as_it_is() -> None:
     assert np.array_equal(held.each()[0], words(7, 2))
 
 
+def test_who_says_nothing_takes_no_room() -> None:
+    shelf = Shelf(2, DIM)
+    shelf.put((1, 1), {row: words(row, 0) for row in range(9)} | {9: words(9, 1), 10: words(10, 1)})
+    assert shelf.said((1, 1), range(12)).lengths.tolist() == [0] * 9 + [1, 1, -1]
+
+
 def test_more_than_there_is_room_for_is_refused() -> None:
     with pytest.raises(ValueError, match="broadcast"):
         Shelf(3, DIM).put((1, 1), {7: words(7, 4)})
