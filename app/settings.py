@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scenes.machine import cores_for_each
 
-ADMITTED_PER_CORE = 40
+ADMITTED_PER_CORE = 36
 """Enough to fill batches, few enough that a full server still answers soon."""
 
 

@@ -17,6 +17,8 @@ REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
 _LATE = "float64[:,::1](int16[:,::1], int8[:,::1], int64[:], int64[:])"
 _PROJECTED = "float32[:,::1](float32[:,::1], float32[:,::1])"
+_USUAL = 128
+"""The `word_dim` of encoders that this project calibrates: a sixth faster where the compiler knows it."""
 _ZERO = np.int32(0)
 _njit = partial(njit, nogil=True)
 _inner = _njit(inline="always")
@@ -35,15 +37,13 @@ def _kept(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Call
 
 
 @_inner
-def _multiply(query: Any, said: Any, word: Any, products: Any) -> None:
-    """Products (q, ≥ t + REACH) of a query's words with one document's; `word` (word_dim,) is room for one of them."""
+def _multiply(query: Any, said: Any, products: Any, word_dim: Any) -> None:
+    """Products (q, ≥ t + REACH) of a query's words with one document's."""
     for place in range(len(said)):
-        for i in range(len(word)):
-            word[i] = said[place, i]
         for asked in range(len(query)):
             product = _ZERO
-            for i in range(len(word)):  # of 16 bits each, summed in 32: processors have an instruction for just this
-                product = np.int32(product + np.int32(query[asked, i]) * np.int32(word[i]))
+            for i in range(word_dim):  # of 16 bits at most, summed in 32: processors have an instruction for just this
+                product = np.int32(product + np.int32(query[asked, i]) * np.int32(said[place, i]))
             products[asked, place] = product
 
 
@@ -100,12 +100,14 @@ def late_kernel(
     words, pairs = len(query), max(1, len(query) - 1)
     scores = np.zeros((2, len(lengths)), np.float64)
     products = np.empty((words, lengths.max() + REACH), np.int32)
-    word = np.empty(said.shape[1], np.int16)
     for document in range(len(lengths)):
         begin, length = begins[document], lengths[document]
         if length < 1:
             continue
-        _multiply(query, said[begin : begin + length], word, products)
+        if said.shape[1] == _USUAL:
+            _multiply(query, said[begin : begin + length], products, _USUAL)
+        else:
+            _multiply(query, said[begin : begin + length], products, said.shape[1])
         scores[0, document] = _best_of_words(products, length) / words
         scores[1, document] = _best_of_pairs(products, length, pairs) / pairs
     return scores
