@@ -39,7 +39,7 @@ JUDGED = ("default", "logged")
 
 def main() -> None:
     """Raises `AssertionError` where the bar is missed, after the figures were recorded."""
-    texts = corpus(1_278, (ROUNDS + WARM_ROUNDS) * SIDES * sum(ASKED.values()), SEED)
+    texts = corpus(1_278, (ROUNDS + WARM_ROUNDS) * len(SIDES) * sum(ASKED.values()), SEED)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         home = Path(folder) / "home"

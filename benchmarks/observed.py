@@ -31,7 +31,7 @@ from app.tracing import open_tracing
 from app.watch import REQUESTS
 from benchmarks.servers import SEARCH
 
-SIDES = 5
+SIDES = ("off", "off_again", "default", "logged", "traced")
 WARM_ROUNDS = 2
 _RESAMPLED = 2_000
 
@@ -120,13 +120,9 @@ async def measure(plan: ObservedPlan) -> dict[str, Any]:
     """By concurrency and side: milliseconds a search, and its ratio to `off` with the interval of its median."""
     async with AsyncExitStack() as stack:
         one, traced = await _asked(stack, plan.there), await _asked(stack, plan.there, plan.collector)
-        sides = {
-            "off": Side(one, logging.CRITICAL, on=False),
-            "off_again": Side(one, logging.CRITICAL, on=False),
-            "default": Side(one, logging.ERROR),
-            "logged": Side(one, logging.INFO),
-            "traced": Side(traced, logging.ERROR),
-        }
+        silent = Side(one, logging.CRITICAL, on=False)
+        observed = (Side(one, logging.ERROR), Side(one, logging.INFO), Side(traced, logging.ERROR))
+        sides = dict(zip(SIDES, (silent, silent, *observed), strict=True))
         queries = iter(plan.queries)
         return {level: await _rounds(sides, int(level), count, queries, plan) for level, count in plan.asked.items()}
 
