@@ -95,7 +95,7 @@ class Asked:
 
     def __init__(self, app: FastAPI, key: str, metrics: Switched) -> None:
         self.app, self.key, self._metrics = app, key, metrics
-        self._sampler = app.state.wordsight.service.recall.sampler
+        self._sampler = app.state.wordsight.service.looking.recall.sampler
         self._offer = self._sampler.offer
 
     def switch(self, *, on: bool) -> None:

@@ -85,13 +85,21 @@ def late_scores(query: Words, said: Said) -> NDArray[np.float32]:
     0 where the query or the description has no words. A query of one word is a pair with itself. Raises `ValueError`
     where word vectors differ in length.
     """
+    return late_scores_of([query], said, [len(said.lengths)])
+
+
+def late_scores_of(queries: Sequence[Words], said: Said, counts: Sequence[int]) -> NDArray[np.float32]:
+    """`late_scores` of several queries: the first `counts[0]` descriptions are held against the first query, and so on;
+    float32 (2, n) for all n descriptions. Raises as `late_scores` does."""
     from indexer.late_kernel import late_kernel
 
-    if not len(query) or not said.says_anything:
+    asked = np.concatenate(queries) if queries else _NO_WORDS
+    if not len(asked) or not said.says_anything:
         return np.zeros((2, len(said.lengths)), np.float32)
-    if said.words.shape[1] != query.shape[1]:
-        raise ValueError(f"word vectors of {said.words.shape[1]} numbers beside a query's of {query.shape[1]}")
-    asked = np.ascontiguousarray(np.rint(query * np.float32(_FINE)), np.int16)
-    products = late_kernel(asked, said.words, said.begins, said.lengths)
+    if said.words.shape[1] != asked.shape[1]:
+        raise ValueError(f"word vectors of {said.words.shape[1]} numbers beside a query's of {asked.shape[1]}")
+    fine = np.rint(asked * np.float32(_FINE)).astype(np.int16)
+    words_end, ends = np.cumsum([len(query) for query in queries]), np.cumsum(counts)
+    products = late_kernel(fine, words_end, said.words, said.begins, said.lengths, ends)
     scores: NDArray[np.float32] = (products * _UNITS).astype(np.float32)
     return scores

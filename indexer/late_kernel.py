@@ -1,4 +1,4 @@
-"""The one door to numba: late interaction of one query with many documents, and the projection of words, compiled.
+"""The one door to numba: late interaction of queries with their documents, and the projection of words, compiled.
 
 NumPy takes some thirty steps for it, each of which waits for the interpreter, and writes every product to memory. Here
 a document's products stay in the cache, and the interpreter is left to others until all is done. Products and sums are
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
-_LATE = "float64[:,::1](int16[:,::1], int8[:,::1], int64[:], int64[:])"
+_LATE = "float64[:,::1](int16[:,::1], int64[:], int8[:,::1], int64[:], int64[:], int64[:])"
 _PROJECTED = "float32[:,::1](float32[:,::1], float32[:,::1])"
 _USUAL = 128
 """The `word_dim` of encoders that this project calibrates: a sixth faster where the compiler knows it."""
@@ -76,6 +76,23 @@ def _best_of_pairs(products: Any, length: int, pairs: int) -> Any:
     return summed
 
 
+@_njit()
+def _rank(query: Any, said: Any, begins: Any, lengths: Any, scores: Any) -> None:
+    """One query's `scores` (2, n) by words and by pairs, written in place."""
+    words, pairs = len(query), max(1, len(query) - 1)
+    products = np.empty((words, max(0, lengths.max()) + REACH), np.int32)
+    for document in range(len(lengths)):
+        begin, length = begins[document], lengths[document]
+        if length < 1:
+            continue
+        if said.shape[1] == _USUAL:
+            _multiply(query, said[begin : begin + length], products, _USUAL)
+        else:
+            _multiply(query, said[begin : begin + length], products, said.shape[1])
+        scores[0, document] = _best_of_words(products, length) / words
+        scores[1, document] = _best_of_pairs(products, length, pairs) / pairs
+
+
 @_kept(_PROJECTED, fastmath={"reassoc", "contract", "nsz"})
 def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """`rows @ matrix`, float32 (n, word_dim); a row's numbers do not depend on the rows beside it, as in a matrix
@@ -90,24 +107,24 @@ def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray
 
 @_kept(_LATE)
 def late_kernel(
-    query: NDArray[np.int16], said: NDArray[np.int8], begins: NDArray[np.int64], lengths: NDArray[np.int64]
+    asked: NDArray[np.int16],
+    asked_ends: NDArray[np.int64],
+    said: NDArray[np.int8],
+    begins: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    ends: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """MaxSim by words and by pairs, float64 (2, n): products in units of both, pairs in those units squared.
+    """MaxSim by words and by pairs, float64 (2, m): products in units of both, pairs in those units squared.
 
-    `query` (q, word_dim) of at least one word; among the words `said` (t, word_dim) those of a document begin at its
-    `begins` and are its `lengths`; 0 where it has none. No product of two words may leave 32 bits.
+    `asked` (q, word_dim) are the words of n queries, those of query i before `asked_ends[i]`; its documents are those
+    before `ends[i]`. Among the words `said` (t, word_dim) those of a document begin at its `begins` and are its
+    `lengths`. 0 where a query or a document has none. No product of two words may leave 32 bits.
     """
-    words, pairs = len(query), max(1, len(query) - 1)
     scores = np.zeros((2, len(lengths)), np.float64)
-    products = np.empty((words, lengths.max() + REACH), np.int32)
-    for document in range(len(lengths)):
-        begin, length = begins[document], lengths[document]
-        if length < 1:
-            continue
-        if said.shape[1] == _USUAL:
-            _multiply(query, said[begin : begin + length], products, _USUAL)
-        else:
-            _multiply(query, said[begin : begin + length], products, said.shape[1])
-        scores[0, document] = _best_of_words(products, length) / words
-        scores[1, document] = _best_of_pairs(products, length, pairs) / pairs
+    first_word, first = 0, 0
+    for place in range(len(ends)):
+        if ends[place] > first and asked_ends[place] > first_word:
+            query, mine = asked[first_word : asked_ends[place]], slice(first, ends[place])
+            _rank(query, said, begins[mine], lengths[mine], scores[:, mine])
+        first_word, first = asked_ends[place], ends[place]
     return scores

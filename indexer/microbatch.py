@@ -2,8 +2,8 @@
 
 While all runners are busy, requests gather; the runner that is free next takes its share of them, once enough are
 there to be worth a batch or one has waited a moment (`indexer.patience`). The queue is bounded: who comes to a full one
-is refused. What is done with a vector is done by the same runner, so that a request changes threads twice, however
-many steps it has.
+is refused. What is done with vectors is done by the same runner, for all of a batch that want the same, so that a
+request changes threads twice, however many steps it has.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from indexer.encoder import Encoded, Encoder, Vectors, Words
 from indexer.patience import Patience
@@ -39,13 +39,18 @@ class EncodedQuery:
     words: Words | None = None
 
 
+Then = Callable[[Sequence[EncodedQuery]], Sequence[T]]
+"""What is done with encoded queries, for each its result. Equal ones are called once for all of a batch that want it:
+no result may depend on the queries beside it."""
+
+
 class QueryEncoder(Protocol):
     """Embeds one query for one request."""
 
     @property
     def recipe(self) -> EncoderRecipe: ...
 
-    async def encode_then(self, query: str, then: Callable[[EncodedQuery], T], *, remember: bool) -> T:
+    async def encode_then(self, query: str, then: Then[T], *, remember: bool) -> T:
         """What `then` makes of the encoded query, in a thread of its own.
 
         `remember` allows the vector to be kept in memory for the same query. Raises `Overloaded`, and as `then` does.
@@ -53,15 +58,15 @@ class QueryEncoder(Protocol):
         ...
 
 
-def itself(encoded: EncodedQuery) -> EncodedQuery:
-    """Nothing is done with it: `encode_then(query, itself)` only encodes."""
+def itself(encoded: Sequence[EncodedQuery]) -> Sequence[EncodedQuery]:
+    """Nothing is done with them: `encode_then(query, itself)` only encodes."""
     return encoded
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     query: str
-    then: Callable[[EncodedQuery], Any]
+    then: Then[Any]
     future: "asyncio.Future[Any]"
     came: float
 
@@ -96,7 +101,7 @@ class MicroBatcher:
         """How many queries wait for a runner."""
         return len(self._queue)
 
-    async def encode_then(self, query: str, then: Callable[[EncodedQuery], T], *, remember: bool) -> T:  # noqa: ARG002
+    async def encode_then(self, query: str, then: Then[T], *, remember: bool) -> T:  # noqa: ARG002
         """Raises `Overloaded` (`encoder_busy`) where the queue is full: it never grows without bound."""
         if len(self._queue) >= self._most:
             raise Overloaded("encoder_busy", "too many queries wait to be embedded", retry_after_s=1.0)
@@ -147,7 +152,7 @@ class MicroBatcher:
         started = time.perf_counter()
         encoded = self._encoder.encode_queries([one.query for one in batch])
         self._seen(len(batch), time.perf_counter() - started)
-        return [_outcome(one.then, _nth(encoded, i)) for i, one in enumerate(batch)]
+        return _outcomes([one.then for one in batch], [_nth(encoded, i) for i in range(len(batch))])
 
     def _finish(self, batch: list[_Waiting], done: "asyncio.Future[list[Any]]") -> None:
         self._free += 1
@@ -164,16 +169,39 @@ class MicroBatcher:
         self._start()
 
 
-def _outcome(then: Callable[[EncodedQuery], Any], encoded: EncodedQuery) -> Any:
+def _outcomes(thens: Sequence[Then[Any]], encoded: Sequence[EncodedQuery]) -> list[Any]:
+    """For each query its result, or the exception of its own `then`."""
+    alike: dict[Then[Any], list[int]] = {}
+    for place, then in enumerate(thens):
+        alike.setdefault(then, []).append(place)
+    outcomes: list[Any] = [None] * len(thens)
+    for then, places in alike.items():
+        for place, outcome in zip(places, _done(then, [encoded[place] for place in places]), strict=True):
+            outcomes[place] = outcome
+    return outcomes
+
+
+def _done(then: Then[Any], encoded: Sequence[EncodedQuery]) -> list[Any]:
+    """Where it fails for several at once, each is tried alone, so that only those fail that must."""
     try:
-        return then(encoded)
+        return list(then(encoded))
     except Exception as error:  # noqa: BLE001 - raised again in the request that it belongs to
-        return error
+        return [error] if len(encoded) == 1 else [outcome for one in encoded for outcome in _done(then, [one])]
 
 
 def _nth(encoded: Encoded, i: int) -> EncodedQuery:
     words = encoded.words[i] if encoded.words else None
     return EncodedQuery(encoded.vectors[i], bool(encoded.truncated[i]), words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside(Generic[T]):
+    """What `then` makes of queries, each beside its encoded query."""
+
+    then: Then[T]
+
+    def __call__(self, encoded: Sequence[EncodedQuery]) -> list[tuple[EncodedQuery, T]]:
+        return list(zip(encoded, self.then(encoded), strict=True))
 
 
 class RememberingEncoder:
@@ -190,7 +218,7 @@ class RememberingEncoder:
     def recipe(self) -> EncoderRecipe:
         return self._inner.recipe
 
-    async def encode_then(self, query: str, then: Callable[[EncodedQuery], T], *, remember: bool) -> T:
+    async def encode_then(self, query: str, then: Then[T], *, remember: bool) -> T:
         if not remember:
             return await self._inner.encode_then(query, then, remember=False)
         name = hashlib.blake2b(query.encode(), digest_size=32, key=self._key).digest()
@@ -198,12 +226,8 @@ class RememberingEncoder:
         self._hit(known is not None)
         if known is not None:
             self._known.move_to_end(name)
-            return await asyncio.to_thread(then, known)
-
-        def keep(encoded: EncodedQuery) -> tuple[EncodedQuery, T]:
-            return encoded, then(encoded)
-
-        encoded, result = await self._inner.encode_then(query, keep, remember=True)
+            return (await asyncio.to_thread(then, [known]))[0]
+        encoded, result = await self._inner.encode_then(query, _Beside(then), remember=True)
         self._known[name] = encoded
         if len(self._known) > self._size:
             self._known.popitem(last=False)

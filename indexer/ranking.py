@@ -5,13 +5,14 @@ the weights add up to 1. All three lie on one scale whatever else the collection
 every answer. The weights were chosen on held-out training images alone (docs/quality.md has the ablation).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoder import Words
-from indexer.late_interaction import Said, late_scores
+from indexer.late_interaction import Said, late_scores_of
 from indexer.snapshot import Found
 
 DEPTH = 50
@@ -37,18 +38,24 @@ class Ranking:
         `query` is None where the encoder has no word vectors; `said` is what the candidates say. One that is not there
         (its image was deleted a moment ago) is left out.
         """
-        if query is None:
-            return found
-        rows, dense = found.rows, found.scores
+        return found if query is None else self.ranked_each([found], [query], said)[0]
+
+    def ranked_each(self, found: Sequence[Found], queries: Sequence[Words], said: Said) -> list[Found]:
+        """`ranked` for each of several queries; `said` is what the candidates of the first one say, then those of the
+        second, and so on. An order does not depend on the queries beside it."""
+        rows = np.concatenate([one.rows for one in found])
+        dense = np.concatenate([one.scores for one in found])
+        query = np.repeat(np.arange(len(found)), [len(one.rows) for one in found])
         if not said.is_whole:
             there = said.lengths >= 0
-            rows, dense, said = rows[there], dense[there], said.chosen(there)
-        scores = self.fused(dense, late_scores(query, said))
-        order = np.lexsort((rows, -scores))
-        return Found(rows[order], scores[order])
+            rows, dense, query, said = rows[there], dense[there], query[there], said.chosen(there)
+        counts = np.bincount(query, minlength=len(found))
+        scores = self.fused(dense, late_scores_of(queries, said, counts.tolist()))
+        order = np.lexsort((rows, -scores, query))
+        ranked, ends = Found(rows[order], scores[order]), np.cumsum(counts)
+        return [ranked.part(end - count, count) for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
 
     def fused(self, dense: NDArray[np.float32], late: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores float32 (n,), higher is better, from cosines (n,) and late interaction (2, n)."""
-        shares = np.array([self.words, self.pairs], np.float32)
-        fused: NDArray[np.float32] = (self.dense * dense + shares @ late).astype(np.float32)
+        fused: NDArray[np.float32] = self.dense * dense + self.words * late[0] + self.pairs * late[1]
         return fused

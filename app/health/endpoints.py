@@ -44,6 +44,6 @@ async def ready(request: Request) -> Readiness:
     state = state_of(request)
     await state.catalog.ping()
     troubles = sorted(state.service.engines.troubles().items())
-    below = {} if state.service.recall is None else state.service.recall.below()
+    below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
     return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in troubles))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,10 +172,12 @@ class Engines:
         return Engine(remembering, encoder, encoder.recipe.fingerprint(), searcher, relevance, _locator(encoder))
 
 
-def _ranked_alone(encoded: EncodedQuery) -> None:
-    """Rank the query itself, so that what ranks is compiled."""
-    if encoded.words is not None:
-        late_scores(encoded.words, Said.of([pack(encoded.words)]))
+def _ranked_alone(encoded: Sequence[EncodedQuery]) -> list[None]:
+    """Rank the queries themselves, so that what ranks is compiled."""
+    for one in encoded:
+        if one.words is not None:
+            late_scores(one.words, Said.of([pack(one.words)]))
+    return [None] * len(encoded)
 
 
 def _locator(encoder: Encoder) -> LocatesWords | None:

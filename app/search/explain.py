@@ -1,16 +1,19 @@
 """Why is an image where it is in an answer, or why is it not there at all?"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from pydantic import BaseModel
 
 from app.search.outcome import Place
+from app.search.paging import Page
 from app.search.parts import Asked
 from app.search.shown import Shown
 from app.state import State
 from indexer.late_interaction import Packed
-from indexer.microbatch import itself
+from indexer.microbatch import EncodedQuery, itself
 from indexer.snapshot import Found
 from scenes.answer import MAX_K, Evidence
 from scenes.catalog import images
@@ -20,7 +23,8 @@ _FIRST = 10
 
 
 class Explanation(BaseModel):
-    """`rank` counts from 1, null where the image is not among the first 1,000, or no candidate of a search of fields.
+    """`rank` counts from 1 through the pages of a search for at most 50 images at a time; null where the image is not
+    among the first 1,000, or no candidate of a search of fields.
 
     Evidence is told in any case, with its shares; of fields, a score too, unless the image says nothing there. All of
     it is from before a re-ranker: where the server has one, the image may stand elsewhere in an answer.
@@ -49,30 +53,61 @@ async def explain(
     at = Place(collection, engine, await engine.searcher.snapshot(collection))
     encoded = await at.engine.encoder.encode_then(query, itself, remember=at.remembers)
     if fields is None:
-        found, own = await asyncio.to_thread(at.snapshot.search, encoded.vector, MAX_K), None
-        words: Mapping[int, Packed] = await state.service.words.by_rows(collection, engine.encoder.recipe, [view.row])
+        stands, mine = await _by_everything(state, encoded, at, view.row)
     else:
-        asked = Asked(collection.id, engine, fields, query, encoded)
-        found, words, own = await _by_parts(state, asked, at, view.row)
-    told = await state.service.telling.evidence(engine, query, encoded.words, fields, Shown.of(view), words)
-    rows, scores = found.rows.tolist(), found.scores.tolist()
-    place = rows.index(view.row) if view.row in rows else None
-    score = own if place is None else scores[place]
+        stands, mine = await _by_parts(state, Asked(collection.id, engine, fields, query, encoded), at, view.row)
+    told = await state.service.telling.evidence(engine, query, encoded.words, fields, Shown.of(view), mine)
+    lead = None if stands.score is None or stands.last is None else stands.score - stands.last
+    evidence = tuple(one.evidence for one in told)
     return Explanation(
-        image_id=image_id,
-        rank=None if place is None else place + 1,
-        score=score,
-        better_than_last=None if score is None or not scores else score - scores[:_FIRST][-1],
-        evidence=tuple(one.evidence for one in told),
+        image_id=image_id, rank=stands.rank, score=stands.score, better_than_last=lead, evidence=evidence
     )
 
 
-async def _by_parts(
-    state: State, asked: Asked, at: Place, row: int
-) -> tuple[Found, Mapping[int, Packed], float | None]:
-    """What a search of the fields finds, the image's words, and its score where it is no candidate there."""
+@dataclass(frozen=True, slots=True)
+class _Stands:
+    """Where an image stands; `last` is the score of the last of the first ten, None where nothing was found."""
+
+    rank: int | None
+    score: float | None
+    last: float | None
+
+
+async def _by_everything(state: State, encoded: EncodedQuery, at: Place, row: int) -> tuple[_Stands, Packed | None]:
+    """Where the pages of a search have the image, and its words: its block of candidates is ranked, and the first."""
+    looking = state.service.looking
+    page = Page(0, _FIRST, looking.ranking.candidates(_FIRST))
+    found = await asyncio.to_thread(at.snapshot.search, encoded.vector, MAX_K)
+    first = await looking.ranked_once_read(at, page, found.first(page.block), encoded)
+    (mine,) = (await looking.words.by_rows(at.collection, at.engine.encoder.recipe, [row])).each()
+    rank, score = None, None
+    for start in range(0, len(found.rows), page.block):
+        block = found.part(start, page.block)
+        if row in block.rows:
+            ranked = await looking.ranked_once_read(at, page, block, encoded) if start else first
+            rank, score = _place(ranked, row)
+            rank = None if rank is None else start + rank
+    return _Stands(rank, score, _last(first)), mine
+
+
+async def _by_parts(state: State, asked: Asked, at: Place, row: int) -> tuple[_Stands, Packed | None]:
+    """Where a search of the fields has the image, and its words; a score too where it is no candidate there."""
     found = await state.service.parts.search(asked, at.snapshot)
-    if row in found.words:
-        return found.found, found.words, None
+    rank, score = _place(found.found, row)
+    if rank is not None:
+        return _Stands(rank, score, _last(found.found)), found.words.get(row)
     alone = await state.service.parts.alone(asked, row)
-    return found.found, alone.words, float(alone.found.scores[0]) if len(alone.found.rows) else None
+    own = float(alone.found.scores[0]) if len(alone.found.rows) else None
+    return _Stands(None, own, _last(found.found)), alone.words.get(row)
+
+
+def _place(found: Found, row: int) -> tuple[int | None, float | None]:
+    """Where a row is among those found, from 1 on, and its score."""
+    places = np.flatnonzero(found.rows == row)
+    return (int(places[0]) + 1, float(found.scores[places[0]])) if len(places) else (None, None)
+
+
+def _last(found: Found) -> float | None:
+    """The score of the last of the first ten."""
+    first = found.first(_FIRST).scores
+    return float(first[-1]) if len(first) else None

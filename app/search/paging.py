@@ -11,14 +11,14 @@ in the same order on every page.
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import chain, islice
 
 from indexer.encoder import Words
 from indexer.late_interaction import Said
 from indexer.ranking import Ranking
-from indexer.snapshot import Found
+from indexer.snapshot import Found, joined
 from scenes.answer import Query
 from scenes.errors import BadInput
 
@@ -51,17 +51,27 @@ class Page:
 
     def ranked(self, ranking: Ranking, found: Found, query: Words | None, said: Said) -> Found:
         """The candidates, each block ranked by itself; `said` is what they say."""
-        if len(found.rows) <= self.block:
-            return ranking.ranked(found, query, said)
-        places = (slice(start, start + self.block) for start in range(0, len(found.rows), self.block))
-        blocks = [
-            ranking.ranked(Found(found.rows[place], found.scores[place]), query, said.chosen(place)) for place in places
-        ]
-        return Found(np.concatenate([one.rows for one in blocks]), np.concatenate([one.scores for one in blocks]))
+        return found if query is None else self.ranked_each(ranking, [found], [query], said)[0]
+
+    def ranked_each(
+        self, ranking: Ranking, found: Sequence[Found], queries: Sequence[Words], said: Said
+    ) -> list[Found]:
+        """`ranked` for each of several queries; `said` is what the candidates of the first one say, then those of the
+        second, and so on."""
+        if all(len(one.rows) <= self.block for one in found):
+            return ranking.ranked_each(found, queries, said)
+        cut = [[one.part(start, self.block) for start in self._starts(one)] for one in found]
+        asked = [query for query, blocks in zip(queries, cut, strict=True) for _ in blocks]
+        ranked = iter(ranking.ranked_each(list(chain(*cut)), asked, said))
+        return [joined(list(islice(ranked, len(blocks)))) for blocks in cut]
+
+    def _starts(self, found: Found) -> range:
+        """Where each block of the candidates begins; one that is empty where there are none."""
+        return range(0, max(1, len(found.rows)), self.block)
 
     def of(self, ranked: Found) -> Found:
         """This page of the ranked candidates."""
-        return Found(ranked.rows[self.offset : self.end], ranked.scores[self.offset : self.end])
+        return ranked.part(self.offset, self.k)
 
     def following(self, query: Query, found: int, *, complete: bool = False, reranked: int | None = None) -> str | None:
         """The cursor of the next page, None where `found` candidates say that there is none.

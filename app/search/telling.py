@@ -1,7 +1,6 @@
 """What speaks for one image: its evidence with shares, from the ranker's own matches of words."""
 
 import asyncio
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -35,13 +34,13 @@ class Telling:
         asked: Words | None,
         fields: tuple[str, ...] | None,
         shown: Shown,
-        words: Mapping[int, Packed],
+        mine: Packed | None,
     ) -> tuple[Told, ...]:
-        """The evidence of an image; `asked` are the words of the query, `words`, by row, those that it is ranked by.
+        """The evidence of an image; `asked` are the words of the query, `mine` those that it is ranked by.
 
         No shares where words have no vectors, or where these are not yet those of what the description says now.
         """
-        phrases, mine = shown.phrases_of(fields), words.get(shown.view.row)
+        phrases = shown.phrases_of(fields)
         shares = None
         if asked is not None and len(asked) and mine is not None and len(mine):
             spans = await self._spans(engine, fields, shown)

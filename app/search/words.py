@@ -30,20 +30,19 @@ class KnownWords:
             return Said.of([None] * len(rows))
         return shelf.said((collection.id, collection.generation), rows)
 
-    async def by_rows(
-        self, collection: CollectionRow, encoder: EncoderRecipe, rows: Sequence[int]
-    ) -> dict[int, Packed]:
-        """int8 (t, word_dim) for each of these rows that is still there."""
+    async def by_rows(self, collection: CollectionRow, encoder: EncoderRecipe, rows: Sequence[int]) -> Said:
+        """What these rows say, as far as they are still there; what is not at hand is read."""
         fingerprint = encoder.fingerprint()
         kept = self.at_hand(collection, fingerprint, rows)
-        found = {row: words for row, words in zip(rows, kept.each(), strict=True) if words is not None}
-        missing = [row for row in rows if row not in found]
-        if missing:
-            async with self._catalog.reading() as session:
-                read = await embeddings.words(session, collection.id, encoder, missing)
-            self._keep((collection.id, collection.generation), fingerprint, read)
-            found |= read
-        return found
+        if kept.is_whole:
+            return kept
+        found = dict(zip(rows, kept.each(), strict=True))
+        missing = [row for row, words in found.items() if words is None]
+        async with self._catalog.reading() as session:
+            read = await embeddings.words(session, collection.id, encoder, missing)
+        self._keep((collection.id, collection.generation), fingerprint, read)
+        found |= read
+        return Said.of([found[row] for row in rows])
 
     def _keep(self, part: tuple[int, int], encoder: str, read: Mapping[int, Packed]) -> None:
         """Where there is no room left for all, all others make room: what is asked for comes back soon."""

@@ -73,6 +73,23 @@ def test_candidates_are_ranked_by_words_and_ties_by_row() -> None:
     assert Ranking().ranked(found, None, Said.of([])) is found
 
 
+@given(st.integers(0, 2**32 - 1), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6)), min_size=1, max_size=5))
+def test_queries_ranked_together_are_ranked_as_alone(seed: int, shapes: list[tuple[int, int]]) -> None:
+    random = np.random.default_rng(seed)
+    queries = [unit_rows(seed + place, words) for place, (words, _) in enumerate(shapes)]
+    found, documents = [], []
+    for _, count in shapes:
+        dense = np.sort(random.random(count).astype(np.float32))[::-1]
+        found.append(Found(random.permutation(10)[:count], dense))
+        lengths = random.integers(-1, 5, count).tolist()
+        documents.append([None if n < 0 else pack(unit_rows(int(random.integers(99)), n)) for n in lengths])
+    together = Ranking().ranked_each(found, queries, Said.of([one for mine in documents for one in mine]))
+    for ranked, one, query, mine in zip(together, found, queries, documents, strict=True):
+        alone = Ranking().ranked(one, query, Said.of(mine))
+        assert np.array_equal(ranked.rows, alone.rows)
+        assert np.array_equal(ranked.scores, alone.scores)
+
+
 def test_words_are_tokens_with_a_letter_or_a_digit() -> None:
     kept = kept_tokens([("a", 0), (",", 1), ("##s", 2), ("[CLS]", 3), ("7", 4)], [3], 5)
     assert kept.tolist() == [True, False, True, False, True]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.encoder import Encoded
-from indexer.microbatch import MAX_BATCH, MicroBatcher, RememberingEncoder, itself
+from indexer.microbatch import MAX_BATCH, EncodedQuery, MicroBatcher, RememberingEncoder, itself
 from scenes.errors import Overloaded
 from tests.indexer.letters import BagOfLetters
 
@@ -100,8 +100,31 @@ async def test_what_is_done_with_a_vector_fails_alone() -> None:
         await remembering.encode_then("b", fail, remember=True)
 
 
-def fail(_encoded: object) -> None:
+def fail(_encoded: object) -> list[None]:
     raise KeyError("mine")
+
+
+async def test_what_is_wanted_of_a_batch_is_done_once_and_who_makes_it_fail_fails_alone() -> None:
+    encoder, seen = Held(), []
+
+    def letters(encoded: Sequence[EncodedQuery]) -> list[float]:
+        seen.append(len(encoded))
+        sums = [float(one.vector.argmax()) for one in encoded]
+        if 2.0 in sums:
+            raise KeyError("b")
+        return sums
+
+    batcher = MicroBatcher(encoder, runners=1)
+    first = await start(batcher, ["first"])
+    plain = [asyncio.create_task(batcher.encode_then("d", itself, remember=False))]
+    rest = [asyncio.create_task(batcher.encode_then(text, letters, remember=False)) for text in ("a", "b", "c")]
+    await asyncio.sleep(0.05)
+    encoder.go.set()
+    *_, a, b, c = await asyncio.gather(*first, *plain, *rest, return_exceptions=True)
+    batcher.close()
+    assert encoder.batches == [1, 4]
+    assert seen == [3, 1, 1, 1]
+    assert (a, type(b), c) == (1.0, KeyError, 3.0)
 
 
 async def test_who_waits_for_others_is_served_though_nobody_comes() -> None:
