@@ -122,7 +122,7 @@ class MicroBatcher:
 
     def _start(self) -> None:
         while self._free and self._queue:
-            share = min(MAX_BATCH, self._patience.share)
+            share = self._patience.share
             wait_s = 0.0 if len(self._queue) >= share else self._patience.left_s(self._queue[0].came)
             if wait_s:
                 self._start_after(wait_s)
@@ -145,7 +145,7 @@ class MicroBatcher:
             self._free -= 1
             self._running += len(batch)
             work = asyncio.get_running_loop().run_in_executor(self._pool, self._run, batch)
-            work.add_done_callback(partial(self._finish, batch))
+            work.add_done_callback(partial(self._finish, batch, time.monotonic()))
 
     def _run(self, batch: list[_Waiting]) -> list[Any]:
         """For each request its result, or the exception of its own `then`."""
@@ -154,8 +154,9 @@ class MicroBatcher:
         self._seen(len(batch), time.perf_counter() - started)
         return _outcomes([one.then for one in batch], [_nth(encoded, i) for i in range(len(batch))])
 
-    def _finish(self, batch: list[_Waiting], done: "asyncio.Future[list[Any]]") -> None:
+    def _finish(self, batch: list[_Waiting], began: float, done: "asyncio.Future[list[Any]]") -> None:
         self._free += 1
+        self._patience.ended(time.monotonic() - began)
         self._running -= len(batch)
         error = done.exception()
         outcomes = [error] * len(batch) if error else done.result()

@@ -26,6 +26,8 @@ _LOOK_EVERY_S = 0.2
 _HUNG_AFTER_S = 10
 """A process that gives no sign of life for so long is replaced; one that died is replaced at once."""
 
+_SPREADING = "app.spreading.loop:SpreadingLoop"
+
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, max=64, help="Server processes.")]
@@ -83,6 +85,7 @@ def serve(
             host=host,
             port=port,
             workers=workers,
+            loop=_SPREADING if workers > 1 else "auto",
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -1,9 +1,9 @@
 """Many rows in one parameter: no statement grows with its rows, and 65,535 parameters are all that Postgres takes."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import JSON, ColumnClause, ColumnElement, TableValuedAlias, Text, any_, bindparam, cast, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -22,7 +22,7 @@ def given_later(name: str, *columns: ColumnClause[Any]) -> TableValuedAlias:
 
 def as_parameter(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as the one parameter of a statement."""
-    return json.dumps(rows, ensure_ascii=False)
+    return to_json(rows).decode()
 
 
 def _recordset(body: ColumnElement[str], *columns: ColumnClause[Any]) -> TableValuedAlias:

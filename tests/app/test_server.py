@@ -1,11 +1,16 @@
 """The real server over real HTTP: the contract's shape, keys, problems, stored searches."""
 
+import socket
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
 import httpx
 import psycopg
 import pytest
 
 from tests.app.conftest import Command
-from tests.app.serving import served
+from tests.app.serving import Served, served
 
 pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 
@@ -103,3 +108,38 @@ def test_a_taken_port_and_a_missing_postgres_are_told(command: Command) -> None:
     done = away.run("collection", "list", "--json")
     assert done.returncode == 3
     assert "postgres_unreachable" in done.stdout
+
+
+def test_connections_that_are_kept_are_spread_over_the_processes(animals: Command) -> None:
+    with served(animals.environment, "--workers", "2") as server:
+        until = time.monotonic() + 60
+        while (spread := _spread(server)) != [8, 8]:  # until both processes are ready
+            assert time.monotonic() < until, spread
+            time.sleep(0.5)
+
+
+def _spread(server: Served) -> list[int]:
+    """Of 16 connections that are kept, how many each process of the server has."""
+    port = httpx.URL(server.url).port
+    with ExitStack() as stack:
+        for _ in range(16):
+            kept = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert kept.recv(12) == b"HTTP/1.1 200"
+        counts = [_connections(child, port) for child in _children(server.pid)]
+    return [count for count in counts if count]
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _connections(process: int, port: int | None) -> int:
+    """How many established connections to this port a process has."""
+    rows = [line.split() for line in Path(f"/proc/{process}/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "01"}
+    held = set()
+    for one in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed a moment ago
+            held.add(str(one.readlink()))
+    return len(held & sockets)

@@ -162,4 +162,5 @@ def crowded(encoder: Held) -> MicroBatcher:
     batcher = MicroBatcher(encoder, runners=2)
     for _ in range(200):
         batcher._patience.came(16)
+    batcher._patience.ended(0.02)
     return batcher

@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.patience import LINGER, Patience
+from indexer.patience import LONGEST, WORTH, Patience
 
 
 class Clock:
@@ -14,14 +14,24 @@ class Clock:
 
 @pytest.mark.parametrize(
     ("inside", "share"),
-    [(1, 1), (2, 1), (32, 16)],
-    ids=["who asks alone is a batch", "two at once wait for nobody", "of many a runner waits for its share"],
+    [(1, 1), (2, 1), (8, 4), (100, WORTH)],
+    ids=["who asks alone is a batch", "two wait for nobody", "of some a share", "more are not waited for"],
 )
 def test_a_batch_is_worth_starting_with_a_runners_share_of_those_under_way(inside: int, share: int) -> None:
     patience = Patience(2, Clock())
     for _ in range(200):
         patience.came(inside)
     assert patience.share == share
+
+
+def test_those_who_come_back_one_after_the_other_count_together() -> None:
+    patience = Patience(1, Clock())
+    for _ in range(5):
+        for inside in range(1, 13):
+            patience.came(inside)
+    assert patience.share == 12
+    patience.came(1)
+    assert patience.share > 10
 
 
 def test_after_a_quiet_moment_those_before_count_no_more() -> None:
@@ -34,10 +44,26 @@ def test_after_a_quiet_moment_those_before_count_no_more() -> None:
     assert patience.share == 1
 
 
-def test_nobody_waits_longer_than_the_bound() -> None:
+def test_who_asks_alone_again_and_again_soon_waits_for_nobody() -> None:
     clock = Clock()
     patience = Patience(1, clock)
-    came = patience.came(1)
-    assert patience.left_s(came) == LINGER.total_seconds()
-    clock.now = LINGER.total_seconds() + 1
-    assert patience.left_s(came) == 0.0
+    patience.came(8)
+    for _ in range(150):
+        clock.now += 0.05
+        patience.came(1)
+    assert patience.share == 1
+
+
+def test_nobody_waits_longer_than_half_of_the_last_batch_nor_than_the_bound() -> None:
+    clock = Clock()
+    patience = Patience(1, clock)
+    assert patience.left_s(patience.came(1)) == 0.0
+    clock.now = 1.0
+    patience.ended(0.004)
+    assert patience.left_s(0.5) == pytest.approx(0.002)
+    clock.now = 1.003
+    assert patience.left_s(1.002) == pytest.approx(0.001)
+    clock.now = 1.01
+    assert patience.left_s(1.002) == 0.0
+    patience.ended(5.0)
+    assert patience.left_s(1.0) == pytest.approx(LONGEST.total_seconds())

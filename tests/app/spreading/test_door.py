@@ -1,0 +1,91 @@
+"""Connections come in evenly, whoever is busy; one that hangs, or went, keeps nobody out."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.spreading.crowd import Crowd
+from app.spreading.door import COURTESY, Door, counted
+
+pytestmark = pytest.mark.http
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(data)
+
+
+@asynccontextmanager
+async def doors(folder: Path, *processes: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[list[Crowd]]:
+    """The crowds of several doors at one socket, which is the last thing that is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        crowds = [Crowd(folder, process) for process in processes]
+        loop = asyncio.get_running_loop()
+        shared = [socket.socket(fileno=os.dup(listening.fileno())) for _ in processes]
+        opened = [
+            Door(loop, mine, counted(Echo, crowd), crowd, tls) for mine, crowd in zip(shared, crowds, strict=True)
+        ]
+        for door in opened:
+            door.open(100)
+        try:
+            folder.joinpath("port").write_text(str(listening.getsockname()[1]))
+            yield crowds
+        finally:
+            for door, mine in zip(opened, shared, strict=True):
+                door.close()
+                await door.wait_closed()
+                mine.close()
+
+
+async def said_back(folder: Path) -> asyncio.StreamWriter:
+    """A connection that was let in."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(folder.joinpath("port").read_text()))
+    writer.write(b"a")
+    assert await reader.readexactly(1) == b"a"
+    return writer
+
+
+async def gone(writers: list[asyncio.StreamWriter]) -> None:
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
+    await asyncio.sleep(0.05)
+
+
+async def test_a_burst_is_spread_evenly(tmp_path: Path) -> None:
+    async with doors(tmp_path, os.getpid(), os.getppid()) as crowds:
+        writers = await asyncio.gather(*(said_back(tmp_path) for _ in range(20)))
+        assert [crowd.mine for crowd in crowds] == [10, 10]
+        await gone(writers)
+        assert [crowd.mine for crowd in crowds] == [0, 0]
+
+
+async def test_who_hangs_keeps_others_waiting_for_a_moment_only(tmp_path: Path) -> None:
+    Crowd(tmp_path, os.getppid())
+    async with doors(tmp_path, os.getpid()) as (crowd,):
+        loop = asyncio.get_running_loop()
+        first = await said_back(tmp_path)
+        began = loop.time()
+        writers = [first, await said_back(tmp_path)]
+        assert loop.time() - began > COURTESY.total_seconds() / 2
+        assert crowd.mine == 2
+        await gone(writers)
+
+
+async def test_who_speaks_no_tls_is_not_counted(tmp_path: Path) -> None:
+    async with doors(tmp_path, os.getpid(), tls=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)) as (crowd,):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int((tmp_path / "port").read_text()))
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        await reader.read()
+        await gone([writer])
+        assert crowd.mine == 0
