@@ -45,10 +45,6 @@ class Delta:
         return cls(views, dimensions, _Buffer.of(_ROOM, views, dimensions))
 
     @property
-    def is_empty(self) -> bool:
-        return not len(self._alive)
-
-    @property
     def rows(self) -> NDArray[np.int64]:
         """The rows of all images, in no order."""
         return self._buffer.rows[: len(self._alive)][self._alive]

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.encoder import Vectors
 from indexer.scoring import best, contenders, exact_scores
@@ -14,8 +13,6 @@ from scenes.recipe import IndexRecipe
 
 _FEW = 8
 """Where fewer than one in this many vectors are allowed, they are gathered instead of scanning all."""
-_PRODUCTS = 4_194_304
-"""So many products are held at a time."""
 
 
 class ExactIndex:
@@ -38,18 +35,16 @@ class ExactIndex:
         return self.store.dimensions
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> list[Hits]:
-        outside = None
-        if allowed is not None:
-            places = self.store.places(allowed)
-            places = places[places >= 0]
-            if len(places) * _FEW < self.count:
-                vectors, ids = self.store.vectors[places], self.store.ids[places]
-                return [best(ids, exact_scores(vectors, query), k) for query in queries]
-            outside = np.ones(self.count, np.bool_)
-            outside[places] = False
-        at_once = max(1, _PRODUCTS // max(1, self.count))
-        parts = (queries[start : start + at_once] for start in range(0, len(queries), at_once))
-        return [hits for part in parts for hits in self._scanned(part, k, outside)]
+        if allowed is None:
+            return [self._scanned(query, k, None) for query in queries]
+        places = self.store.places(allowed)
+        places = places[places >= 0]
+        if len(places) * _FEW < self.count:
+            vectors, ids = self.store.vectors[places], self.store.ids[places]
+            return [best(ids, exact_scores(vectors, query), k) for query in queries]
+        outside = np.ones(self.count, np.bool_)
+        outside[places] = False
+        return [self._scanned(query, k, outside) for query in queries]
 
     def vectors(self, ids: Ids) -> Vectors:
         return self.store.take(ids)
@@ -73,10 +68,9 @@ class ExactIndex:
         """Raises `Corrupt` (`index_unreadable`)."""
         return cls(VectorStore.open(folder))
 
-    def _scanned(self, queries: Vectors, k: int, outside: NDArray[np.bool_] | None) -> Iterator[Hits]:
-        """All vectors are read once for all of the queries, which takes longer than to multiply them."""
-        for query, rough in zip(queries, queries @ self.store.vectors.T, strict=True):
-            if outside is not None:
-                rough[outside] = -np.inf
-            places = contenders(rough, k)
-            yield best(self.store.ids[places], exact_scores(self.store.vectors[places], query), k)
+    def _scanned(self, query: Vectors, k: int, outside: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None") -> Hits:
+        rough = self.store.vectors @ query
+        if outside is not None:
+            rough[outside] = -np.inf
+        places = contenders(rough, k)
+        return best(self.store.ids[places], exact_scores(self.store.vectors[places], query), k)

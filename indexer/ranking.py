@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from indexer.encoder import Words
 from indexer.late_interaction import Said, late_scores_of
 from indexer.snapshot import Found
+from indexer.together import part
 
 DEPTH = 50
 """How many candidates are ranked by their words, at least."""
@@ -53,7 +54,7 @@ class Ranking:
         scores = self.fused(dense, late_scores_of(queries, said, counts.tolist()))
         order = np.lexsort((rows, -scores, query))
         ranked, ends = Found(rows[order], scores[order]), np.cumsum(counts)
-        return [ranked.part(end - count, count) for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
+        return [part(ranked, end - count, count) for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
 
     def fused(self, dense: NDArray[np.float32], late: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores float32 (n,), higher is better, from cosines (n,) and late interaction (2, n)."""

@@ -1,7 +1,6 @@
 """What answers at one moment: a release, the exact delta beside it, and nothing that was deleted or replaced."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -28,11 +27,7 @@ class Found:
 
     def first(self, k: int) -> "Found":
         """The k best of them."""
-        return self.part(0, k)
-
-    def part(self, start: int, size: int) -> "Found":
-        """So many of them, from the one at `start` on."""
-        return Found(self.rows[start : start + size], self.scores[start : start + size])
+        return Found(self.rows[:k], self.scores[:k])
 
     def without(self, hidden: Rows) -> "Found":
         """All but the `hidden`, which are sorted."""
@@ -40,13 +35,6 @@ class Found:
             return self
         shown = ~are_among(self.rows, hidden)
         return Found(self.rows[shown], self.scores[shown])
-
-
-def joined(parts: Sequence[Found]) -> Found:
-    """One after the other; at least one."""
-    if len(parts) == 1:
-        return parts[0]
-    return Found(np.concatenate([one.rows for one in parts]), np.concatenate([one.scores for one in parts]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +62,7 @@ class Snapshot:
 
     def search(self, query: Vectors, k: int, allowed: Rows | None = None) -> Found:
         """The k best images for one query, float32 (dim,); with `allowed` (sorted rows) only among those."""
-        return self.search_each(query[None, :], k, allowed)[0]
-
-    def search_each(self, queries: Vectors, k: int, allowed: Rows | None = None) -> list[Found]:
-        """`search` for each of several queries, float32 (n, dim); what is found does not depend on the others."""
-        settled = self._settled(queries, k, allowed, k * self.views)
-        if self.delta.is_empty:
-            return settled
-        return [self._with_fresh(one, query, k, allowed) for one, query in zip(settled, queries, strict=True)]
-
-    def _with_fresh(self, settled: Found, query: Vectors, k: int, allowed: Rows | None) -> Found:
-        """The k best of what was found in the release and of the delta."""
+        settled = self._settled(query, k, allowed)
         fresh = by_image(self.delta.search(query, k * self.views, allowed), self.views)
         if not len(fresh.rows):
             return settled
@@ -107,17 +85,18 @@ class Snapshot:
             taken[settled] = found.reshape(-1, self.views, taken.shape[2])
         return taken
 
-    def _settled(self, queries: Vectors, k: int, allowed: Rows | None, wanted: int) -> list[Found]:
-        """The k best images of the release for each query: `wanted` vectors are asked for, more where it takes more."""
+    def _settled(self, query: Vectors, k: int, allowed: Rows | None) -> Found:
+        """The k best images of the release: as many vectors are asked for as it takes."""
         if self.index is None:
-            return [Found(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
+            return Found(np.empty(0, np.int64), np.empty(0, np.float32))
         ids = None if allowed is None else vector_ids(allowed, self.views)
-        hits = self.index.search(queries, wanted, ids)
-        found = [by_image(one, self.views).without(self.hidden) for one in hits]
-        for place, one in enumerate(found):
-            if len(one.rows) < k and len(hits[place].ids) == wanted:
-                (found[place],) = self._settled(queries[place : place + 1], k, allowed, 2 * wanted)
-        return [one.first(k) for one in found]
+        wanted = k * self.views
+        while True:
+            hits = self.index.search(query[None, :], wanted, ids)[0]
+            shown = by_image(hits, self.views).without(self.hidden)
+            if len(shown.rows) >= k or len(hits.ids) < wanted:
+                return shown.first(k)
+            wanted *= 2
 
 
 def vector_ids(rows: Rows, views: int) -> Ids:

@@ -15,6 +15,7 @@ from app.state import State
 from indexer.late_interaction import Packed
 from indexer.microbatch import EncodedQuery, itself
 from indexer.snapshot import Found
+from indexer.together import part
 from scenes.answer import MAX_K, Evidence
 from scenes.catalog import images
 from scenes.parts import fields_of
@@ -82,7 +83,7 @@ async def _by_everything(state: State, encoded: EncodedQuery, at: Place, row: in
     (mine,) = (await looking.words.by_rows(at.collection, at.engine.encoder.recipe, [row])).each()
     rank, score = None, None
     for start in range(0, len(found.rows), page.block):
-        block = found.part(start, page.block)
+        block = part(found, start, page.block)
         if row in block.rows:
             ranked = await looking.ranked_once_read(at, page, block, encoded) if start else first
             rank, score = _place(ranked, row)

@@ -19,6 +19,7 @@ from indexer.late_interaction import Said
 from indexer.microbatch import EncodedQuery
 from indexer.ranking import Ranking
 from indexer.snapshot import Found
+from indexer.together import search_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Looking:
     def candidates(self, at: Place, page: Page, encoded: Sequence[EncodedQuery]) -> list[Found]:
         """What the index finds for each query."""
         started = time.perf_counter()
-        found = at.snapshot.search_each(np.stack([one.vector for one in encoded]), page.candidates)
+        found = search_each(at.snapshot, np.stack([one.vector for one in encoded]), page.candidates)
         self.watcher.stage_took("index", time.perf_counter() - started)
         if self.recall is not None:
             self.recall.sampler.offer(at.snapshot, encoded[-1].vector, page.candidates)

@@ -18,7 +18,8 @@ from itertools import chain, islice
 from indexer.encoder import Words
 from indexer.late_interaction import Said
 from indexer.ranking import Ranking
-from indexer.snapshot import Found, joined
+from indexer.snapshot import Found
+from indexer.together import joined, part
 from scenes.answer import Query
 from scenes.errors import BadInput
 
@@ -60,7 +61,7 @@ class Page:
         second, and so on."""
         if all(len(one.rows) <= self.block for one in found):
             return ranking.ranked_each(found, queries, said)
-        cut = [[one.part(start, self.block) for start in self._starts(one)] for one in found]
+        cut = [[part(one, start, self.block) for start in self._starts(one)] for one in found]
         asked = [query for query, blocks in zip(queries, cut, strict=True) for _ in blocks]
         ranked = iter(ranking.ranked_each(list(chain(*cut)), asked, said))
         return [joined(list(islice(ranked, len(blocks)))) for blocks in cut]
@@ -71,7 +72,7 @@ class Page:
 
     def of(self, ranked: Found) -> Found:
         """This page of the ranked candidates."""
-        return ranked.part(self.offset, self.k)
+        return part(ranked, self.offset, self.k)
 
     def following(self, query: Query, found: int, *, complete: bool = False, reranked: int | None = None) -> str | None:
         """The cursor of the next page, None where `found` candidates say that there is none.

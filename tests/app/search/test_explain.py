@@ -58,6 +58,11 @@ def test_shares_are_those_of_the_phrases_that_won(database_url: str, home: Path)
         ]
         assert float(str(read[0]["share"])) > 0.4
         found = client.post("/v1/collections/pets/search", json={"query": "a red automobile"}).json()["results"]
+        for place, one in enumerate(found, start=1):
+            asked = {"query": "a red automobile", "image_id": one["image_id"]}
+            why = client.post("/v1/collections/pets/search/explain", json=asked).json()
+            assert (why["rank"], why["score"]) == (place, one["score"])
+            assert why["better_than_last"] == one["score"] - found[-1]["score"]
         assert {one["share"] for one in found[0]["evidence"]} == {None}
         edit = STREET | {"detail": "Rain lies on the roofs. A blue automobile waits."}
         client.put(f"{ADDRESS}/description", json=edit, headers={"If-Match": put.headers["etag"]})

@@ -1,0 +1,48 @@
+"""Several queries at one moment, and what they find cut and joined.
+
+Where all vectors are scanned, they are read once for all of the queries: to read them takes longer than to multiply.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from indexer.encoder import Vectors
+from indexer.exact_index import ExactIndex
+from indexer.scoring import best, contenders, exact_scores
+from indexer.snapshot import Found, Snapshot, by_image
+from indexer.vector_index import Hits
+from indexer.vector_store import VectorStore
+
+_PRODUCTS = 4_194_304
+"""So many products are held at a time."""
+
+
+def search_each(snapshot: Snapshot, queries: Vectors, k: int) -> list[Found]:
+    """`snapshot.search` for each of several queries, float32 (n, dim); none depends on those beside it."""
+    index = snapshot.index
+    settled = not len(snapshot.hidden) and not len(snapshot.delta.rows)
+    if len(queries) == 1 or not settled or not isinstance(index, ExactIndex):
+        return [snapshot.search(query, k) for query in queries]
+    at_once = max(1, _PRODUCTS // max(1, index.count))
+    parts = (queries[start : start + at_once] for start in range(0, len(queries), at_once))
+    hits = (one for part in parts for one in _scanned(index.store, part, k * snapshot.views))
+    return [by_image(one, snapshot.views).first(k) for one in hits]
+
+
+def _scanned(store: VectorStore, queries: Vectors, k: int) -> Iterator[Hits]:
+    for query, rough in zip(queries, queries @ store.vectors.T, strict=True):
+        places = contenders(rough, k)
+        yield best(store.ids[places], exact_scores(store.vectors[places], query), k)
+
+
+def part(found: Found, start: int, size: int) -> Found:
+    """So many of them, from the one at `start` on."""
+    return Found(found.rows[start : start + size], found.scores[start : start + size])
+
+
+def joined(parts: Sequence[Found]) -> Found:
+    """One after the other; at least one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Found(np.concatenate([one.rows for one in parts]), np.concatenate([one.scores for one in parts]))
