@@ -21,8 +21,8 @@ from scenes.catalog.embedded import postgres
 
 SEARCH = "/v1/collections/bench/search"
 PROGRAM = str(Path(sys.executable).with_name("wordsight"))
-AS_SERVED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""What `wordsight serve` sets for itself; NumPy reads it when it loads."""
+AS_SERVED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""What `wordsight serve` sets for itself; NumPy and tokenizers read it when they load."""
 _START_S = 400
 Cores = frozenset[int]
 

@@ -100,9 +100,9 @@ def serve(
 
 
 def _one_thread_a_call() -> None:
-    """Many requests at once share the cores better than the threads of one matrix product; read when NumPy loads."""
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    """Many requests at once share the cores better than the threads of a call; read when NumPy or tokenizers load."""
+    for name, value in (("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")):
+        os.environ.setdefault(name, value)
 
 
 @contextlib.contextmanager
