@@ -41,7 +41,7 @@ POOL_SIZE = 10
 _SWITCH_S = 0.0005
 """The loop that answers gets the interpreter back so soon from threads that rank; Python's own 5 ms are a search."""
 _COLLECTED_AFTER = (20_000, 20, 50)
-"""So many new objects, younger and older collections: under load a twentieth of all time went into collecting at 700."""
+"""So many new objects, younger and older collections: with 700 objects a twentieth of all time was spent on it."""
 _log = logging.getLogger(__name__)
 
 
