@@ -41,9 +41,8 @@ class Crowd:
         self._look()
         return any(int.from_bytes(told[:_BYTES], "little") < self._mine for told in self._others.values())
 
-    def close(self) -> None:
-        """Be gone for the others."""
-        self._told.close()
+    def leave(self) -> None:
+        """Be gone for the others, though connections may be left."""
         (self._folder / f"{_PREFIX}{self._process}").unlink(missing_ok=True)
 
     def _tell(self, mine: int) -> None:

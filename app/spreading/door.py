@@ -7,6 +7,7 @@ is then the pace of the server while another idles.
 
 import asyncio
 import logging
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -39,8 +40,10 @@ class Door:
         self._loop, self._make, self._crowd, self._tls = loop, make, crowd, tls
         self.sockets = (listening,)
         self._coming: set[asyncio.Task[None]] = set()
-        self._waiting_since = self._waited_at = 0.0
+        self._courteous_since: float | None = None
         self._again: asyncio.TimerHandle | None = None
+        self._waiting = select.poll()
+        self._waiting.register(listening, select.POLLIN)
 
     def open(self, backlog: int) -> None:
         self.sockets[0].setblocking(False)
@@ -48,7 +51,8 @@ class Door:
         self._listen()
 
     def close(self) -> None:
-        """Let nobody in any more; who is in stays."""
+        """Let nobody in any more; who is in stays. The others wait for this process no more."""
+        self._crowd.leave()
         if self._again is not None:
             self._again.cancel()
         if self.sockets[0].fileno() >= 0:
@@ -61,6 +65,7 @@ class Door:
     def _listen(self) -> None:
         self._again = None
         if self.sockets[0].fileno() >= 0:
+            self._forget_who_is_in()
             self._loop.add_reader(self.sockets[0].fileno(), self._knocked)
 
     def _pause(self, seconds: float) -> None:
@@ -72,14 +77,18 @@ class Door:
             self._pause(_PAUSE_S)
         else:
             self._let_in()
+            self._forget_who_is_in()
+
+    def _forget_who_is_in(self) -> None:
+        """Courtesy begins anew with the next connection, unless another waits already."""
+        if not self._waiting.poll(0):
+            self._courteous_since = None
 
     def _is_courteous(self) -> bool:
         """Has another process had less time than it is given to let in who waits?"""
-        now = self._loop.time()
-        if now - self._waited_at > COURTESY.total_seconds():  # that was another connection
-            self._waiting_since = now
-        self._waited_at = now
-        return now - self._waiting_since < COURTESY.total_seconds()
+        if self._courteous_since is None:
+            self._courteous_since = self._loop.time()
+        return self._loop.time() - self._courteous_since < COURTESY.total_seconds()
 
     def _let_in(self) -> None:
         try:

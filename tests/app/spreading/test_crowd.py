@@ -26,7 +26,7 @@ def test_who_is_dead_or_gone_has_no_connections(tmp_path: Path) -> None:
     Crowd(tmp_path, NOBODY)
     mine.came()
     assert mine.has_more_than_another()
-    other.close()
+    other.leave()
     now[0] = 1.0
     assert not mine.has_more_than_another()
 
