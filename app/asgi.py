@@ -50,7 +50,7 @@ def create() -> FastAPI:
     sys.setswitchinterval(_SWITCH_S)
     config, metrics = Settings(), Metrics()
     _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
-    tracing = open_tracing(config.traces)
+    tracing = open_tracing(config.traces, config.traces_share)
     return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, config.cors_origins, tracing)
 
 

@@ -1,14 +1,23 @@
 """Traces of requests and their stages: the one door to OpenTelemetry. Off unless an endpoint is named.
 
-A span holds method, route, status and request id: no query, no key, no name of a collection.
+A span holds method, route, status and request id: no query, no key, no name of a collection. Told are a share of all
+requests, each that the server failed at, and each whose caller has a trace that it belongs to: to tell every one of
+them takes a fifth of a search.
 """
 
+import random
+
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from importlib.util import find_spec
 from typing import Protocol
 
 from app.stages import Stage
 from scenes.errors import EnvironmentMissing
+
+
+STATUS = "http.response.status_code"
+"""The fact of a request that every span has."""
 
 
 class Tracing(Protocol):
@@ -23,13 +32,14 @@ class Tracing(Protocol):
         """Send what waits to be sent."""
 
 
-def open_tracing(endpoint: str | None) -> Tracing | None:
-    """Spans sent by OTLP over HTTP to an endpoint such as http://collector:4318/v1/traces; None: no traces.
+def open_tracing(endpoint: str | None, share: float) -> Tracing | None:
+    """Spans of this share of requests, 0…1, sent by OTLP over HTTP to an endpoint such as
+    http://collector:4318/v1/traces; None: no traces.
 
     Raises `EnvironmentMissing` (`tracing_not_installed`).
     """
     check_tracing(endpoint)
-    return None if endpoint is None else _OpenTelemetry(endpoint)
+    return None if endpoint is None else _OpenTelemetry(endpoint, share)
 
 
 def check_tracing(endpoint: str | None) -> None:
@@ -42,7 +52,7 @@ def check_tracing(endpoint: str | None) -> None:
 
 
 class _OpenTelemetry:
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, share: float) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -53,10 +63,13 @@ class _OpenTelemetry:
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
         self._tracer = self._provider.get_tracer("wordsight")
         self._propagator = TraceContextTextMapPropagator()
+        self._share = share
 
     def tell(
         self, route: str, began: int, ended: int, facts: Mapping[str, str | int], stages: Sequence[Stage], parent: str
     ) -> None:
+        if not (parent or _has_failed(facts) or random.random() < self._share):  # noqa: S311 - no secret
+            return
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         context = self._propagator.extract({"traceparent": parent})
@@ -69,3 +82,7 @@ class _OpenTelemetry:
 
     def close(self) -> None:
         self._provider.shutdown()
+
+
+def _has_failed(facts: Mapping[str, str | int]) -> bool:
+    return int(facts[STATUS]) >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -20,7 +20,7 @@ from app.fresh_ids import fresh_id
 from app.metrics import Metrics
 from app.problems import problem
 from app.stages import Stage, kept
-from app.tracing import Tracing
+from app.tracing import STATUS, Tracing
 
 LIMIT_S = 30.0
 BULK_LIMIT_S = 300.0
@@ -110,7 +110,7 @@ def traced(tracing: Tracing, scope: Scope, exchange: Exchange) -> Iterator[None]
     finally:
         kept.reset(token)
         facts = {"http.request.method": scope["method"], "http.route": route_of(scope)}
-        facts |= {"http.response.status_code": exchange.status, "wordsight.request_id": exchange.request_id}
+        facts |= {STATUS: exchange.status, "wordsight.request_id": exchange.request_id}
         parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
         tracing.tell(f"{scope['method']} {route_of(scope)}", began, time.time_ns(), facts, stages, parent)
 

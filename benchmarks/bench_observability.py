@@ -2,8 +2,8 @@
 
 It answers distinct queries, none of them twice, no network between: `off` while metrics count nothing and no search is
 sampled for recall; `off_again` just so, to tell how much is noise; `default` as it is started; `logged` with a line for
-every request besides; `traced`, an app of its own, with OpenTelemetry spans sent to a collector besides, which nobody
-has who does not ask for it. All take their turn in every round, in an order drawn for it; a round gives each one's time
+every request besides; `traced`, an app of its own, with OpenTelemetry spans of the usual share of requests sent to a
+collector, which nobody has who does not ask for it. All take their turn in every round, in an order drawn for it; a round gives each one's time
 on the cores as a ratio to `off`, and the median is judged.
 """
 
@@ -34,7 +34,7 @@ ROUNDS = int(os.environ.get("BENCH_OBSERVABILITY_ROUNDS", "101"))
 ASKED = {1: 24, 16: 128}
 """Searches a turn, by how many are under way at once."""
 BAR = 1.03
-JUDGED = ("default", "logged")
+JUDGED = ("default", "logged", "traced")
 
 
 def main() -> None:

@@ -130,7 +130,8 @@ async def measure(plan: ObservedPlan) -> dict[str, Any]:
 async def _asked(stack: AsyncExitStack, there: Mapping[str, str], collector: str | None = None) -> Asked:
     metrics = Switched()
     config = Settings.model_validate({**there, "WORDSIGHT_REQUESTS_PER_KEY": 1e9, "WORDSIGHT_MAX_CONCURRENT": 64})
-    app = create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, (), open_tracing(collector))
+    tracing = open_tracing(collector, config.traces_share)
+    app = create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, (), tracing)
     await stack.enter_async_context(app.router.lifespan_context(app))
     state = app.state.wordsight
     key, _ = await Keys(state.catalog, state.secret).create("bench", "search")

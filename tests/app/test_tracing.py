@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from app.stages import kept, staged
-from app.tracing import open_tracing
+from app.tracing import STATUS, open_tracing
 from tests.app.live import live
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -54,7 +54,7 @@ def collector() -> Iterator[tuple[Collector, str]]:
 @pytest.mark.http
 def test_a_search_is_a_span_with_its_stages(database_url: str, home: Path, collector: tuple[Collector, str]) -> None:
     found, endpoint = collector
-    with live(database_url, home, "pets", tracing=open_tracing(endpoint)) as server:
+    with live(database_url, home, "pets", tracing=open_tracing(endpoint, 1.0)) as server:
         key = server.key("pets", "ingest")
         with server.client(key) as client:
             client.post("/v1/collections/pets/bulk", content=b'{"id": "1", "text": "a dog"}\n').raise_for_status()
@@ -80,8 +80,25 @@ def test_a_search_is_a_span_with_its_stages(database_url: str, home: Path, colle
             assert word.encode() not in body
 
 
+@pytest.mark.http
+def test_of_few_requests_those_are_told_that_failed_or_whose_caller_traces(collector: tuple[Collector, str]) -> None:
+    found, endpoint = collector
+    tracing = open_tracing(endpoint, 0.0)
+    assert tracing is not None
+    for route, status, parent in (
+        ("plain", 200, ""),
+        ("refused", 429, ""),
+        ("failed", 503, ""),
+        ("followed", 200, f"00-{TRACE}-{CALLER}-01"),
+        ("not followed", 200, f"00-{TRACE}-{CALLER}-00"),
+    ):
+        tracing.tell(route, 1, 2, {STATUS: status}, [], parent)
+    tracing.close()
+    assert sorted(span.name for span in found.spans()) == ["failed", "followed"]
+
+
 async def test_nothing_is_kept_or_wrapped_while_traces_are_off() -> None:
-    assert open_tracing(None) is None
+    assert open_tracing(None, 1.0) is None
     work = asyncio.sleep(0)
     assert staged("store", work) is work
     await work
