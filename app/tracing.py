@@ -6,7 +6,6 @@ them takes a fifth of a search.
 """
 
 import random
-
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from importlib.util import find_spec
@@ -14,7 +13,6 @@ from typing import Protocol
 
 from app.stages import Stage
 from scenes.errors import EnvironmentMissing
-
 
 STATUS = "http.response.status_code"
 """The fact of a request that every span has."""
