@@ -2,9 +2,9 @@
 
 It answers distinct queries, none of them twice, no network between: `off` while metrics count nothing and no search is
 sampled for recall; `off_again` just so, to tell how much is noise; `default` as it is started; `logged` with a line for
-every request besides; `traced`, an app of its own, with OpenTelemetry spans of the usual share of requests sent to a
-collector, which nobody has who does not ask for it. All take their turn in every round, in an order drawn for it; a
-round gives each one's time on the cores as a ratio to `off`, and the median is judged.
+every request besides; `traced`, behind a door of its own, with OpenTelemetry spans of the usual share of requests sent
+to a collector, which nobody has who does not ask for it. All take their turn in every round, in an order drawn for it;
+a round gives each one's time on the cores as a ratio to `off`, and the median is judged.
 """
 
 import json

@@ -10,8 +10,8 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -27,6 +27,7 @@ from app.keys.service import Keys
 from app.main import create_app
 from app.metrics import Metrics
 from app.settings import Settings
+from app.state import State
 from app.tracing import open_tracing
 from app.watch import REQUESTS
 from benchmarks.servers import SEARCH
@@ -94,13 +95,13 @@ class Asked:
     """An app and the key to ask it with."""
 
     def __init__(self, app: FastAPI, key: str, metrics: Switched) -> None:
-        self.app, self.key, self._metrics = app, key, metrics
+        self.app, self.key, self.metrics = app, key, metrics
         self._sampler = app.state.wordsight.service.looking.recall.sampler
         self._offer = self._sampler.offer
 
     def switch(self, *, on: bool) -> None:
         """Let it be observed, or not."""
-        self._metrics.switch(on=on)
+        self.metrics.switch(on=on)
         self._sampler.offer = self._offer if on else _unsampled
 
 
@@ -119,7 +120,8 @@ class Side:
 async def measure(plan: ObservedPlan) -> dict[str, Any]:
     """By concurrency and side: milliseconds a search, and its ratio to `off` with the interval of its median."""
     async with AsyncExitStack() as stack:
-        one, traced = await _asked(stack, plan.there), await _asked(stack, plan.there, plan.collector)
+        one = await _asked(stack, plan.there)
+        traced = await _traced(stack, plan.there, one, plan.collector)
         silent = Side(one, logging.CRITICAL, on=False)
         observed = (Side(one, logging.ERROR), Side(one, logging.INFO), Side(traced, logging.ERROR))
         sides = dict(zip(SIDES, (silent, silent, *observed), strict=True))
@@ -127,15 +129,31 @@ async def measure(plan: ObservedPlan) -> dict[str, Any]:
         return {level: await _rounds(sides, int(level), count, queries, plan) for level, count in plan.asked.items()}
 
 
-async def _asked(stack: AsyncExitStack, there: Mapping[str, str], collector: str | None = None) -> Asked:
-    metrics = Switched()
-    config = Settings.model_validate({**there, "WORDSIGHT_REQUESTS_PER_KEY": 1e9, "WORDSIGHT_MAX_CONCURRENT": 64})
-    tracing = open_tracing(collector, config.traces_share)
-    app = create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, (), tracing)
+async def _asked(stack: AsyncExitStack, there: Mapping[str, str]) -> Asked:
+    metrics, config = Switched(), _config(there)
+    app = create_app(lambda: opened(config, metrics), metrics, config.max_concurrent)
     await stack.enter_async_context(app.router.lifespan_context(app))
     state = app.state.wordsight
     key, _ = await Keys(state.catalog, state.secret).create("bench", "search")
     return Asked(app, key, metrics)
+
+
+async def _traced(stack: AsyncExitStack, there: Mapping[str, str], asked: Asked, collector: str) -> Asked:
+    """The same server behind a door that traces: another encoder would take the cache from the first."""
+
+    @asynccontextmanager
+    async def same() -> AsyncIterator[State]:
+        yield asked.app.state.wordsight
+
+    config = _config(there)
+    tracing = open_tracing(collector, config.traces_share)
+    app = create_app(same, asked.metrics, config.max_concurrent, tracing=tracing)
+    await stack.enter_async_context(app.router.lifespan_context(app))
+    return Asked(app, asked.key, asked.metrics)
+
+
+def _config(there: Mapping[str, str]) -> Settings:
+    return Settings.model_validate({**there, "WORDSIGHT_REQUESTS_PER_KEY": 1e9, "WORDSIGHT_MAX_CONCURRENT": 64})
 
 
 async def _rounds(
