@@ -87,7 +87,7 @@ async def _measure(url: str, home: Path) -> dict[str, Any]:
     await _fill(catalog, encoder, described, home)
     secret = Secret.load(home, None)
     dense = make_service(catalog, lambda _name: Pooled(encoder), home, secret, Unkept())
-    dense = replace(dense, ranking=Ranking(depth=0))
+    dense = replace(dense, looking=replace(dense.looking, ranking=Ranking(depth=0)))
     ranked = make_service(catalog, lambda _name: encoder, home, secret, Unkept())
     took: dict[str, list[float]] = {"dense": [], "ranked": []}
     for query in asked:
