@@ -2,7 +2,7 @@
 
 A span holds method, route, status and request id: no query, no key, no name of a collection. Told are a share of all
 requests, each that the server failed at, and each whose caller has a trace that it belongs to: to tell every one of
-them takes a fifth of a search.
+them would slow all searches.
 """
 
 import random

@@ -15,14 +15,15 @@ from typing import Any
 
 import httpx
 
+from app.cli.serve import ONE_THREAD_A_CALL
 from benchmarks import recording
 from benchmarks.load import Pace, Plan
 from scenes.catalog.embedded import postgres
 
 SEARCH = "/v1/collections/bench/search"
 PROGRAM = str(Path(sys.executable).with_name("wordsight"))
-AS_SERVED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""What `wordsight serve` sets for itself; NumPy and tokenizers read it when they load."""
+AS_SERVED = ONE_THREAD_A_CALL
+"""What `wordsight serve` sets for itself."""
 _START_S = 400
 Cores = frozenset[int]
 

@@ -26,6 +26,8 @@ _LOOK_EVERY_S = 0.2
 _HUNG_AFTER_S = 10
 """A process that gives no sign of life for so long is replaced; one that died is replaced at once."""
 
+ONE_THREAD_A_CALL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""Many requests at once share the cores better than the threads of a call; read when NumPy and tokenizers load."""
 _SPREADING = "app.spreading.loop:SpreadingLoop"
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
@@ -100,8 +102,7 @@ def serve(
 
 
 def _one_thread_a_call() -> None:
-    """Many requests at once share the cores better than the threads of a call; read when NumPy or tokenizers load."""
-    for name, value in (("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")):
+    for name, value in ONE_THREAD_A_CALL.items():
         os.environ.setdefault(name, value)
 
 

@@ -81,14 +81,13 @@ async def _by_everything(state: State, encoded: EncodedQuery, at: Place, row: in
     found = await asyncio.to_thread(at.snapshot.search, encoded.vector, MAX_K)
     first = await looking.ranked_once_read(at, page, found.first(page.block), encoded)
     (mine,) = (await looking.words.by_rows(at.collection, at.engine.encoder.recipe, [row])).each()
-    rank, score = None, None
-    for start in range(0, len(found.rows), page.block):
-        block = part(found, start, page.block)
-        if row in block.rows:
-            ranked = await looking.ranked_once_read(at, page, block, encoded) if start else first
-            rank, score = _place(ranked, row)
-            rank = None if rank is None else start + rank
-    return _Stands(rank, score, _last(first)), mine
+    place, _ = _place(found, row)
+    if place is None:
+        return _Stands(None, None, _last(first)), mine
+    start = (place - 1) // page.block * page.block
+    ranked = await looking.ranked_once_read(at, page, part(found, start, page.block), encoded) if start else first
+    rank, score = _place(ranked, row)
+    return _Stands(None if rank is None else start + rank, score, _last(first)), mine
 
 
 async def _by_parts(state: State, asked: Asked, at: Place, row: int) -> tuple[_Stands, Packed | None]:

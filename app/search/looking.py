@@ -3,7 +3,7 @@ their order where all of their words are at hand; a look does no I/O."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -94,18 +94,16 @@ class Look:
         rows = [row for one in found for row in one.rows.tolist()]
         said = self.by.words.at_hand(self.at.collection, self.at.engine.fingerprint, rows)
         if not said.is_whole:
-            return self._as_far_as_whole(found, encoded, said)
+            return list(self._as_far_as_whole(found, encoded, queries, said))
         ranked = self.by.ranked(self.page, found, queries, said)
         return [Looked(one, query, ranked=True) for one, query in zip(ranked, encoded, strict=True)]
 
-    def _as_far_as_whole(self, found: Sequence[Found], encoded: Sequence[EncodedQuery], said: Said) -> list[Looked]:
+    def _as_far_as_whole(
+        self, found: Sequence[Found], encoded: Sequence[EncodedQuery], queries: Sequence[Words], said: Said
+    ) -> Iterator[Looked]:
         """Each by itself, so that one whose words must be read first keeps no other waiting."""
-        looked = []
-        for one, query, end in zip(found, encoded, accumulate(len(each.rows) for each in found), strict=True):
+        ends = accumulate(len(one.rows) for one in found)
+        for one, query, words, end in zip(found, encoded, queries, ends, strict=True):
             mine = said.chosen(slice(end - len(one.rows), end))
-            if query.words is not None and mine.is_whole:
-                (ranked,) = self.by.ranked(self.page, [one], [query.words], mine)
-                looked.append(Looked(ranked, query, ranked=True))
-            else:
-                looked.append(Looked(one, query, ranked=False))
-        return looked
+            ranked = self.by.ranked(self.page, [one], [words], mine) if mine.is_whole else [one]
+            yield Looked(ranked[0], query, ranked=mine.is_whole)

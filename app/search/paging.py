@@ -50,15 +50,11 @@ class Page:
         """How many images the index is asked for: whole blocks."""
         return -(-self.end // self.block) * self.block
 
-    def ranked(self, ranking: Ranking, found: Found, query: Words | None, said: Said) -> Found:
-        """The candidates, each block ranked by itself; `said` is what they say."""
-        return found if query is None else self.ranked_each(ranking, [found], [query], said)[0]
-
     def ranked_each(
         self, ranking: Ranking, found: Sequence[Found], queries: Sequence[Words], said: Said
     ) -> list[Found]:
-        """`ranked` for each of several queries; `said` is what the candidates of the first one say, then those of the
-        second, and so on."""
+        """The candidates of each query, each block ranked by itself; `said` is what those of the first one say, then
+        those of the second, and so on."""
         if all(len(one.rows) <= self.block for one in found):
             return ranking.ranked_each(found, queries, said)
         cut = [[part(one, start, self.block) for start in self._starts(one)] for one in found]

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from app.processes import lives
+
 _PREFIX = "connections-"
 _BYTES = 8
 _LOOK_EVERY_S = 1.0
@@ -54,7 +56,7 @@ class Crowd:
             return
         self._looked = self._clock()
         there = {int(file.name.removeprefix(_PREFIX)): file for file in self._folder.glob(f"{_PREFIX}*")}
-        alive = {process: file for process, file in there.items() if process != self._process and _is_alive(process)}
+        alive = {process: file for process, file in there.items() if process != self._process and lives(process)}
         for process in self._others.keys() - alive.keys():
             self._others.pop(process).close()
         for process in alive.keys() - self._others.keys():
@@ -70,13 +72,3 @@ def _mapped(file: Path, *, create: bool) -> mmap.mmap:
         return mmap.mmap(opened, _BYTES, access=mmap.ACCESS_WRITE if create else mmap.ACCESS_READ)
     finally:
         os.close(opened)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -38,7 +38,7 @@ class Door:
     ) -> None:
         """`listening` is bound; each connection gets a protocol of `make` that tells the crowd when it went."""
         self._loop, self._make, self._crowd, self._tls = loop, make, crowd, tls
-        self.sockets = (listening,)
+        self._listening = listening
         self._coming: set[asyncio.Task[None]] = set()
         self._courteous_since: float | None = None
         self._again: asyncio.TimerHandle | None = None
@@ -46,8 +46,8 @@ class Door:
         self._waiting.register(listening, select.POLLIN)
 
     def open(self, backlog: int) -> None:
-        self.sockets[0].setblocking(False)
-        self.sockets[0].listen(backlog)
+        self._listening.setblocking(False)
+        self._listening.listen(backlog)
         self._listen()
 
     def close(self) -> None:
@@ -55,8 +55,8 @@ class Door:
         self._crowd.leave()
         if self._again is not None:
             self._again.cancel()
-        if self.sockets[0].fileno() >= 0:
-            self._loop.remove_reader(self.sockets[0].fileno())
+        if self._listening.fileno() >= 0:
+            self._loop.remove_reader(self._listening.fileno())
 
     async def wait_closed(self) -> None:
         """Nothing of it outlives `close` but those who are on their way in."""
@@ -64,12 +64,12 @@ class Door:
 
     def _listen(self) -> None:
         self._again = None
-        if self.sockets[0].fileno() >= 0:
+        if self._listening.fileno() >= 0:
             self._forget_who_is_in()
-            self._loop.add_reader(self.sockets[0].fileno(), self._knocked)
+            self._loop.add_reader(self._listening.fileno(), self._knocked)
 
     def _pause(self, seconds: float) -> None:
-        self._loop.remove_reader(self.sockets[0].fileno())
+        self._loop.remove_reader(self._listening.fileno())
         self._again = self._loop.call_later(seconds, self._listen)
 
     def _knocked(self) -> None:
@@ -92,7 +92,7 @@ class Door:
 
     def _let_in(self) -> None:
         try:
-            connection, _ = self.sockets[0].accept()
+            connection, _ = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:

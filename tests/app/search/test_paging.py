@@ -30,7 +30,7 @@ def walk(size: int, k: int, ranking: Ranking) -> list[list[int]]:
     while True:
         page = page_of(asked, ranking)
         candidates = found.first(page.candidates)
-        ranked = page.ranked(ranking, candidates, query, Said.at(words, candidates.rows))
+        (ranked,) = page.ranked_each(ranking, [candidates], [query], Said.at(words, candidates.rows))
         pages.append(page.of(ranked).rows.tolist())
         cursor = page.following(asked, len(ranked.rows))
         if cursor is None:
