@@ -14,15 +14,19 @@ from indexer.snapshot import Found
 from indexer.words import WordHead, kept_tokens
 
 
-def unit_rows(seed: int, count: int) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32)
+DIMENSIONS = st.sampled_from([8, 128])
+"""Of word vectors: any, and those that are multiplied in tiles."""
+
+
+def unit_rows(seed: int, count: int, dim: int = 8) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-@given(st.integers(0, 9), st.lists(st.integers(0, 7), min_size=1, max_size=6))
-def test_scores_are_those_of_the_definition(words: int, lengths: list[int]) -> None:
-    query = unit_rows(1, words)
-    packed = [pack(unit_rows(seed, length)) for seed, length in enumerate(lengths, start=2)]
+@given(st.integers(0, 9), st.lists(st.integers(0, 11), min_size=1, max_size=6), DIMENSIONS)
+def test_scores_are_those_of_the_definition(words: int, lengths: list[int], dim: int) -> None:
+    query = unit_rows(1, words, dim)
+    packed = [pack(unit_rows(seed, length, dim)) for seed, length in enumerate(lengths, start=2)]
     scores = late_scores(query, Said.of(packed))
     for place, document in enumerate(packed):
         said = document.astype(np.float32) / 127
@@ -32,10 +36,10 @@ def test_scores_are_those_of_the_definition(words: int, lengths: list[int]) -> N
         assert abs(scores[1, place] - (plain_pairs(query, said) if there else 0.0)) < 5e-5
 
 
-@given(st.integers(1, 9), st.lists(st.integers(0, 7), min_size=1, max_size=6))
-def test_scores_do_not_depend_on_what_is_beside(words: int, lengths: list[int]) -> None:
-    query = unit_rows(1, words)
-    packed = [pack(unit_rows(seed, length)) for seed, length in enumerate(lengths, start=2)]
+@given(st.integers(1, 9), st.lists(st.integers(0, 11), min_size=1, max_size=6), DIMENSIONS)
+def test_scores_do_not_depend_on_what_is_beside(words: int, lengths: list[int], dim: int) -> None:
+    query = unit_rows(1, words, dim)
+    packed = [pack(unit_rows(seed, length, dim)) for seed, length in enumerate(lengths, start=2)]
     together = late_scores(query, Said.of([None, *packed]))
     alone = [late_scores(query, Said.of([one])) for one in packed]
     assert np.array_equal(together, np.concatenate([np.zeros((2, 1), np.float32), *alone], axis=1))
