@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     """What `wordsight worker` gives its captioning engine, such as `--base-url http://vlm:8000/v1`."""
     traces: str | None = Field(None, validation_alias="WORDSIGHT_TRACES")
     """Where OpenTelemetry spans go, such as http://collector:4318/v1/traces; none by default."""
-    traces_share: Annotated[float, Field(ge=0, le=1)] = Field(0.1, validation_alias="WORDSIGHT_TRACES_SHARE")
+    traces_share: Annotated[float, Field(ge=0, le=1)] = Field(0.05, validation_alias="WORDSIGHT_TRACES_SHARE")
     """Which share of requests is traced, beside those that failed and those whose caller traces them."""
     cors_origins: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_CORS_ORIGINS")
     """Web sites whose scripts may call the REST interface with a key, as a JSON list; none by default."""

@@ -21,7 +21,8 @@ from scenes.models import DEFAULT_ENCODER
 NAME = "bench_seeds"
 MEASURED = (
     "indexer/calibration", "indexer/evaluation", "indexer/ranking.py", "indexer/late_interaction.py",
-    "indexer/late_kernel.py", "indexer/words.py", "scenes/wording.py", "scenes/wordsight-minilm-1.npz",
+    "indexer/compiled.py", "indexer/late_kernel.py", "indexer/words.py", "scenes/wording.py",
+    "scenes/wordsight-minilm-1.npz",
     "benchmarks/bench_seeds.py",
 )  # fmt: skip
 SEEDS = (1, 2)

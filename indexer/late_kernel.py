@@ -1,4 +1,4 @@
-"""The one door to numba: late interaction of queries with their documents, and the projection of words, compiled.
+"""Late interaction of queries with their documents, and the projection of words, compiled.
 
 NumPy takes some thirty steps for it, each of which waits for the interpreter, and writes every product to memory. Here
 a document's products stay in the cache, and the interpreter is left to others until all is done. Products and sums are
@@ -8,16 +8,18 @@ Products are computed in tiles, a few words of the query with a few of the docum
 them, and the lanes of a processor's registers are added up once for a tile, not once for each product.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from indexer.compiled import called, inner, kept
 
 REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
@@ -32,20 +34,6 @@ _ROOM = max(REACH, _SAID - 1)
 _LANES = 32
 """So many numbers of two words are multiplied at a time, and the products of two neighbours added."""
 _ZERO = np.int32(0)
-_njit = partial(njit, nogil=True)
-_inner = _njit(inline="always")
-
-
-def _kept(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compiled once for this processor and kept; where no folder can be written, at every start."""
-
-    def kept(function: Callable[..., Any]) -> Callable[..., Any]:
-        try:
-            return _njit(signature, cache=True, **options)(function)
-        except RuntimeError:  # numba finds no folder to keep it in
-            return _njit(signature, **options)(function)
-
-    return kept
 
 
 def _vector(bits: int, lanes: int) -> ir.VectorType:
@@ -114,7 +102,7 @@ def _tile_of(_typing: Any, query: Any, asked: Any, said: Any, places: Any, produ
 _tile: Any = intrinsic(_tile_of)
 
 
-@_inner
+@inner
 def _multiply_in_tiles(query: Any, said: Any, products: Any) -> None:
     """As `_multiply`, for words of the usual length. What a tile has too much repeats the last word."""
     last, last_asked = len(said) - 1, len(query) - 1
@@ -124,7 +112,7 @@ def _multiply_in_tiles(query: Any, said: Any, products: Any) -> None:
             _tile(query, (asked, min(asked + 1, last_asked)), said, places, products, place)
 
 
-@_inner
+@inner
 def _multiply(query: Any, said: Any, products: Any) -> None:
     """Products (q, ≥ t + REACH) of a query's words with one document's."""
     for place in range(len(said)):
@@ -135,7 +123,7 @@ def _multiply(query: Any, said: Any, products: Any) -> None:
             products[asked, place] = product
 
 
-@_inner
+@inner
 def _best_of_words(products: Any, length: int) -> Any:
     """The sum over the query's words of their best product; what is below 0, or behind the last word, becomes 0."""
     summed = np.int64(0)
@@ -149,7 +137,7 @@ def _best_of_words(products: Any, length: int) -> Any:
     return summed
 
 
-@_inner
+@inner
 def _best_of_pairs(products: Any, length: int, pairs: int) -> Any:
     """The sum over the query's pairs of their best product; a query of one word is a pair with itself."""
     summed, following = np.int64(0), min(1, len(products) - 1)
@@ -164,7 +152,7 @@ def _best_of_pairs(products: Any, length: int, pairs: int) -> Any:
     return summed
 
 
-@_njit()
+@called
 def _rank(query: Any, said: Any, begins: Any, lengths: Any, scores: Any) -> None:
     """One query's `scores` (2, n) by words and by pairs, written in place."""
     words, pairs = len(query), max(1, len(query) - 1)
@@ -181,7 +169,7 @@ def _rank(query: Any, said: Any, begins: Any, lengths: Any, scores: Any) -> None
         scores[1, document] = _best_of_pairs(products, length, pairs) / pairs
 
 
-@_kept(_PROJECTED, fastmath={"reassoc", "contract", "nsz"})
+@kept(_PROJECTED, fastmath={"reassoc", "contract", "nsz"})
 def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """`rows @ matrix`, float32 (n, word_dim); a row's numbers do not depend on the rows beside it, as in a matrix
     product they may."""
@@ -193,7 +181,7 @@ def projected(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray
     return products
 
 
-@_kept(_LATE)
+@kept(_LATE)
 def late_kernel(
     asked: NDArray[np.int16],
     asked_ends: NDArray[np.int64],

@@ -44,11 +44,9 @@ class Relevance(BaseModel):
 
     def probabilities(self, scores: Sequence[float]) -> list[float]:
         """P(relevant), 0…1, of each result of one answer, best first."""
-        odds = [
-            self.intercept + self.score * score + self.gap * gap
-            for score, gap in zip(scores, gaps(scores), strict=True)
-        ]
-        return [1 / (1 + math.exp(-max(-50.0, min(50.0, one)))) for one in odds]
+        intercept, by_score, by_gap = self.intercept, self.score, self.gap
+        both = zip(scores, gaps(scores), strict=True)
+        return [0.5 + 0.5 * math.tanh((intercept + by_score * score + by_gap * gap) / 2) for score, gap in both]
 
 
 def gaps(scores: Sequence[float]) -> list[float]:
@@ -58,7 +56,8 @@ def gaps(scores: Sequence[float]) -> list[float]:
     """
     if len(scores) < 2:  # noqa: PLR2004 - nobody to compare with
         return [0.0] * len(scores)
-    return [scores[0] - scores[1], *(score - scores[0] for score in scores[1:])]
+    best, rival = scores[0], scores[1]
+    return [best - rival, *[score - best for score in scores[1:]]]
 
 
 def read_relevance(folder: Path | None) -> Relevance | None:

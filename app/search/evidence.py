@@ -5,12 +5,13 @@ part of that score which its words won; shares of one image add up to 1 at most.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.search.marks import Marks, marks, most_in_common
 from indexer.encoder import Spans
 from indexer.structure.structure import told
 from scenes.answer import Evidence
@@ -24,6 +25,7 @@ _STOP_WORDS = """
 a an and are as at by for from in into is it its of on or over s that the there this to under was with
 """
 _STOP = frozenset(_STOP_WORDS.split())
+_ENDINGS = ("ing", "es", "s")
 _MOST = 5
 _TELLING = 0.2
 """A phrase that won so much is told even where it shares no word with the query."""
@@ -45,28 +47,14 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """`all` phrases in the order of the text; `saying` names for each content word the places of those that have it."""
+    """`all` phrases in the order of the text; `marks` are their content words."""
 
     all: tuple[Phrase, ...]
-    saying: Mapping[str, tuple[int, ...]]
+    marks: Marks
 
     @classmethod
     def of(cls, phrases: Sequence[Phrase]) -> "Phrases":
-        saying: dict[str, tuple[int, ...]] = {}
-        for place, phrase in enumerate(phrases):
-            for word in phrase.words:
-                saying[word] = (*saying.get(word, ()), place)
-        return cls(tuple(phrases), saying)
-
-    def in_common(self, wanted: frozenset[str]) -> tuple[Phrase, ...]:
-        """Those that have the most content words in common with those wanted, at most five."""
-        common: dict[int, int] = {}
-        for word in wanted:
-            for place in self.saying.get(word, ()):
-                common[place] = common.get(place, 0) + 1
-        places = sorted(common)
-        places.sort(key=common.__getitem__, reverse=True)
-        return tuple([self.all[place] for place in places[:_MOST]])
+        return cls(tuple(phrases), marks([phrase.words for phrase in phrases]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +102,7 @@ def chosen(phrases: Phrases, wanted: frozenset[str], shares: Sequence[float] | N
     """The phrases that won the largest shares, at most five: those that share content words with those wanted, and
     those that won a fifth or more. Without shares, those that have the most words in common."""
     if shares is None:
-        return tuple(Told(phrase, None) for phrase in phrases.in_common(wanted))
+        return tuple(Told(phrase, None) for phrase in in_common([phrases], wanted)[0])
     won = [
         (share, phrase)
         for share, phrase in zip(shares, phrases.all, strict=True)
@@ -124,10 +112,16 @@ def chosen(phrases: Phrases, wanted: frozenset[str], shares: Sequence[float] | N
     return tuple(Told(phrase, share) for share, phrase in won[:_MOST])
 
 
+def in_common(images: Sequence[Phrases], wanted: frozenset[str]) -> list[tuple[Phrase, ...]]:
+    """Of each image the phrases that have the most content words in common with those wanted, at most five."""
+    found = most_in_common([phrases.marks for phrases in images], wanted, _MOST)
+    return [tuple([phrases.all[place] for place in places]) for phrases, places in zip(images, found, strict=True)]
+
+
 def content_words(text: str) -> frozenset[str]:
     """Lower-case word stems of a text, without words that say nothing alone."""
-    words = (word.lower() for word in _WORD.findall(text))
-    return frozenset(_stem(word) for word in words if word not in _STOP)
+    words = [word.lower() for word in _WORD.findall(text)]
+    return frozenset([_stem(word) for word in words if word not in _STOP])
 
 
 def phrases(description: SceneDescription) -> Iterator[tuple[str, str]]:
@@ -150,7 +144,9 @@ def _phrase(words: frozenset[str], begin: int, evidence: Evidence) -> Phrase:
 
 
 def _stem(word: str) -> str:
-    for ending in ("ing", "es", "s"):
+    if not word.endswith(_ENDINGS):
+        return word
+    for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004 - leave something to compare
             return word[: -len(ending)]
     return word

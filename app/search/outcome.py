@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from app.search.engines import Engine
 from indexer.microbatch import EncodedQuery
@@ -60,14 +61,15 @@ class Outcome:
         """May the best image be what was asked for? Yes, where scores are not judged."""
         if relevance is None or not self.is_judged:
             return True
-        different = dict.fromkeys(self.ranked.scores.tolist())  # an image that is there twice is no rival of itself
-        return relevance.matches(list(different)[:_RIVALS])
+        scores = self.ranked.scores.tolist()
+        rival = (score for score in scores if score != scores[0])  # an image that is there twice is no rival of itself
+        return relevance.matches([*scores[:1], *islice(rival, 1)])
 
     def frame(
         self, place: Place, hits: Sequence[object], search_id: uuid.UUID | None, next_cursor: str | None
     ) -> Answer:
         """The answer without its results."""
-        return Answer(
+        return Answer.model_construct(
             results=(),
             matches="some" if hits and self.matches(place.engine.relevance) else "none",
             exists=self.exists,

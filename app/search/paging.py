@@ -23,7 +23,6 @@ from indexer.together import joined, part
 from scenes.answer import Query
 from scenes.errors import BadInput
 
-_SORTED = json.JSONEncoder(sort_keys=True)
 FURTHEST = 10_000
 """How many images can be paged through; whoever wants all of them lists the collection."""
 
@@ -103,9 +102,9 @@ def _read(query: Query, cursor: str, by: str | None) -> tuple[int, int | None]:
 
 
 def _digest(query: Query, by: str | None) -> str:
-    ordered = [] if by is None else [by]
-    asked = _SORTED.encode([query.query, query.k, query.filter, sorted(set(query.fields or ())), *ordered])
-    return hashlib.sha256(asked.encode()).hexdigest()[:16]
+    conditions = None if query.filter is None else json.dumps(query.filter, sort_keys=True)
+    asked = (query.query, query.k, conditions, sorted(set(query.fields or ())), by)
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
 
 
 def _invalid(why: str) -> BadInput:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from app.fresh_ids import fresh_id
 from app.search.engines import Engines, Watcher
-from app.search.evidence import content_words
+from app.search.evidence import content_words, in_common
 from app.search.known import KnownCollections, KnownImages
 from app.search.looking import Look, Looking
 from app.search.outcome import Outcome, Place
@@ -158,11 +158,9 @@ def _hits_of(
     wanted: frozenset[str],
 ) -> tuple[Hit, ...]:
     """The images of (row, score, chance) that are still there, with the phrases that have words in common."""
-    return tuple(
-        Hit(images[row], score, chance, images[row].phrases_of(fields).in_common(wanted))
-        for row, score, chance in found
-        if row in images
-    )
+    there = [(images[row], score, chance) for row, score, chance in found if row in images]
+    evidence = in_common([shown.phrases_of(fields) for shown, _, _ in there], wanted)
+    return tuple([Hit(*one, phrases) for one, phrases in zip(there, evidence, strict=True)])
 
 
 class DirectLog:

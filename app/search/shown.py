@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
+
 from app.search.evidence import Phrase, Phrases, prepared
 from scenes.answer import Match
 from scenes.catalog.images import ImageView
 
 _CHANGING = {"score", "probability", "evidence"}
+_WRITTEN = b'%b,"score":%b,"probability":%b,"evidence":[%b]}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,8 @@ class Hit:
 
     def written(self) -> bytes:
         """`match()` as JSON, with its keys in another order."""
-        chance = "null" if self.chance is None else repr(self.chance)
-        head = f',"score":{self.score!r},"probability":{chance},"evidence":['
         phrases = b",".join([phrase.unshared for phrase in self.evidence])
-        return b"".join((self.shown.unchanging, head.encode(), phrases, b"]}"))
+        return _WRITTEN % (self.shown.unchanging, to_json(self.score), to_json(self.chance), phrases)
 
 
 def _match(view: ImageView, **changing: Any) -> Match:

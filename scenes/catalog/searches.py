@@ -87,13 +87,13 @@ def _sent_as(name: str) -> TypeEngine[Any]:
 
 def _values(row: StoredSearch) -> dict[str, object]:
     return {
-        "id": str(row.id),
+        "id": row.id,
         "collection_id": row.collection_id,
-        "release": str(row.release) if row.release else None,
+        "release": row.release,
         "query_text": row.query_text,
         "query_hash": row.query_hash.hex() if row.query_hash else None,
         "k": row.k,
         "results": [{"image_id": image_id, "score": score} for image_id, score in row.results],
-        "created_at": row.created_at.isoformat(),
-        "expires_at": row.expires_at.isoformat(),
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
     }

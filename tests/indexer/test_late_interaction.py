@@ -13,7 +13,6 @@ from indexer.ranking import Ranking
 from indexer.snapshot import Found
 from indexer.words import WordHead, kept_tokens
 
-
 DIMENSIONS = st.sampled_from([8, 128])
 """Of word vectors: any, and those that are multiplied in tiles."""
 

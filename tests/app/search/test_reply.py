@@ -6,7 +6,7 @@ import uuid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.search.evidence import content_words
+from app.search.evidence import content_words, in_common
 from app.search.reply import Reply
 from app.search.shown import Hit, Shown
 from scenes.answer import Answer, RecipeName
@@ -37,7 +37,7 @@ def hits(draw: st.DrawFn, wanted: frozenset[str]) -> Hit:
     )
     shown = Shown.of(view)
     chance = draw(st.none() | st.floats(0, 1).map(lambda chance: round(chance, 4)))
-    return Hit(shown, draw(SCORES), chance, shown.phrases.in_common(wanted))
+    return Hit(shown, draw(SCORES), chance, in_common([shown.phrases], wanted)[0])
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
