@@ -29,7 +29,8 @@ from scenes.relevance import Relevance
 
 MEASURED = (
     "indexer/evaluation", "indexer/ranking.py", "indexer/late_interaction.py",
-    "indexer/compiled.py", "indexer/late_kernel.py", "indexer/words.py", "indexer/embedding.py", "scenes/relevance.py", "scenes/wording.py",
+    "indexer/compiled.py", "indexer/late_kernel.py", "indexer/words.py", "indexer/embedding.py",
+    "scenes/relevance.py", "scenes/wording.py",
     "scenes/wordsight-minilm-1.npz", "scenes/wordsight-minilm-1.json",
     "benchmarks/bench_quality.py", "benchmarks/quality_probability.py", "benchmarks/far_off_queries.txt",
 )  # fmt: skip

@@ -53,8 +53,8 @@ at once: what a search costs beside the encoder is ranking by words, evidence, a
 _OBSERVED = """## Being observed
 
 Time of a search with metrics and the error log (what `wordsight serve` does by default), with a line a request, and
-with traces of a twentieth of all requests besides (where they are asked for), as a multiple of the same search without any,
-with its 95 % interval:"""
+with traces of a twentieth of all requests besides (where they are asked for), as a multiple of the same search without
+any, with its 95 % interval:"""
 _OVERLOAD = """## Overload
 
 An open loop at twice the peak for {minutes:.0f} minutes, the server on one core and the generator on the other.
