@@ -1,4 +1,7 @@
-"""The door to numba: functions compiled for this processor; while they run, the interpreter is left to others."""
+"""Functions compiled for this processor; while they run, the interpreter is left to others.
+
+The door to numba, but for `late_kernel`, which also writes instructions for vectors.
+"""
 
 from collections.abc import Callable
 from typing import Any

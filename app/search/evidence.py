@@ -25,7 +25,6 @@ _STOP_WORDS = """
 a an and are as at by for from in into is it its of on or over s that the there this to under was with
 """
 _STOP = frozenset(_STOP_WORDS.split())
-_ENDINGS = ("ing", "es", "s")
 _MOST = 5
 _TELLING = 0.2
 """A phrase that won so much is told even where it shares no word with the query."""
@@ -144,9 +143,7 @@ def _phrase(words: frozenset[str], begin: int, evidence: Evidence) -> Phrase:
 
 
 def _stem(word: str) -> str:
-    if not word.endswith(_ENDINGS):
-        return word
-    for ending in _ENDINGS:
+    for ending in ("ing", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004 - leave something to compare
             return word[: -len(ending)]
     return word

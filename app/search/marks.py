@@ -1,6 +1,6 @@
 """Which phrases have most words in common with a query, for all images of an answer at once, compiled.
 
-What an image says lies in one piece: each word of a phrase is one number, its mark, made of 52 bits of the word's hash
+What an image says lies in one piece: each word of a phrase is one number, its mark, made of 51 bits of the word's hash
 and the place of the phrase. Two different words with one hash are a matter of one in 10¹⁵; hashes differ between
 processes, so marks are never stored.
 """
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from indexer.compiled import kept
 
-_PLACE = 0xFFF
+_PLACE = 0x1FFF
 MOST_PHRASES = _PLACE + 1
-"""Phrases of an image behind so many are not found."""
+"""More than the longest description has; phrases behind so many would not be found."""
 Marks = bytes
 """int64 (n,): one for each word of each phrase, in the order of the phrases."""
 
@@ -40,7 +40,7 @@ def _most_in_common(
 ) -> NDArray[np.int64]:
     """Places (n, most), −1 where there are no more; `sizes` (n,) are how many bytes of marks each image has."""
     found = np.full((len(sizes), most), -1, np.int64)
-    counts = np.zeros(MOST_PHRASES, np.int64)
+    counts = np.zeros(MOST_PHRASES, np.int32)
     end = 0
     for image in range(len(sizes)):
         begin, end = end, end + sizes[image] // 8

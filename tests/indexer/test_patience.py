@@ -69,9 +69,16 @@ def test_nobody_waits_longer_than_half_of_the_last_batch_nor_than_the_bound() ->
     clock.now = 1.003
     assert patience.left_s(patience.came(4)) == pytest.approx(0.001)
     assert patience.left_s(first) == 0.0
+    clock.now = 2.0
     patience.ended(5.0)
-    patience.came(5)
-    assert patience.left_s(first) <= LONGEST.total_seconds()
+    first = patience.came(5)
+    for inside in (6, 7):
+        clock.now += 0.004
+        patience.came(inside)
+    assert patience.left_s(first) == pytest.approx(LONGEST.total_seconds() - 0.008)
+    clock.now += 0.003
+    patience.came(8)
+    assert patience.left_s(first) == 0.0
 
 
 def test_where_nobody_comes_any_more_nobody_is_waited_for() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.evidence import Told, chosen, content_words, owners, prepared
+from app.search.evidence import Told, chosen, content_words, in_common, owners, prepared
 from indexer.structure.structure import told as read
 from scenes.description import Relation, SceneDescription, SceneObject
 from scenes.parts import FIELDS, fields_of, said
@@ -51,6 +51,12 @@ def test_words_belong_to_the_phrase_that_they_stand_in() -> None:
         None,
     ]
     assert owners((), spans).tolist() == [-1] * len(words)
+
+
+def test_the_last_phrase_of_the_longest_description_is_found() -> None:
+    longest = prepared(SceneDescription(detail="b. " * 6_665 + "bus."))
+    (found,) = in_common([longest], content_words("a bus"))
+    assert found == longest.all[-1:]
 
 
 def told(found: tuple[Told, ...]) -> list[tuple[str, float | None]]:
