@@ -1,6 +1,6 @@
 """Functions compiled for this processor; while they run, the interpreter is left to others.
 
-The door to numba, but for `late_kernel`, which also writes instructions for vectors.
+The door to numba, but for `indexer.instructions`, which writes what numba does not.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Several queries at one moment, and what they find cut and joined.
 
-Where all vectors are scanned, they are read once for all of the queries: to read them takes longer than to multiply.
+Where all vectors are scanned, they are read once for all of the queries: to read them takes longer than to multiply;
+and all of their candidates are scored in one compiled call.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,8 @@ import numpy as np
 
 from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
-from indexer.scoring import best, contenders, exact_scores
+from indexer.exact_kernel import exact_scores_of
+from indexer.scoring import best, contenders
 from indexer.snapshot import Found, Snapshot, by_image
 from indexer.vector_index import Hits
 from indexer.vector_store import VectorStore
@@ -31,9 +33,9 @@ def search_each(snapshot: Snapshot, queries: Vectors, k: int) -> list[Found]:
 
 
 def _scanned(store: VectorStore, queries: Vectors, k: int) -> Iterator[Hits]:
-    for query, rough in zip(queries, queries @ store.vectors.T, strict=True):
-        places = contenders(rough, k)
-        yield best(store.ids[places], exact_scores(store.vectors[places], query), k)
+    places = [contenders(rough, k) for rough in queries @ store.vectors.T]
+    for mine, scores in zip(places, exact_scores_of(store.vectors, places, queries), strict=True):
+        yield best(store.ids[mine], scores, k)
 
 
 def part(found: Found, start: int, size: int) -> Found:

@@ -1,0 +1,81 @@
+"""The one score of `indexer.scoring`, compiled, for the candidates of several queries: the same to the last bit.
+
+NumPy copies the candidates, widens the copy, multiplies it into another and then adds up. Here a vector is read once,
+where it lies, while the next one is fetched. Products of float32 are exact in float64, so only the order of the sums
+counts: NumPy's, in halves down to 128 numbers (pairwise summation, Higham 1993, "The accuracy of floating point
+summation").
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.compiled import inner, kept
+from indexer.encoder import Vectors
+from indexer.instructions import LINE, fetch, inner_product
+
+_HALVED = 128
+_SUMS = 8
+"""How many numbers are added up without halving them, and in how many sums, side by side, that is done."""
+_AHEAD = 4
+"""How many vectors before its turn one is fetched."""
+_READ = "Array(float32, 2, 'C', readonly=True)"
+
+
+@inner
+def _piece(vectors: Any, place: Any, queries: Any, query: Any, begin: Any, end: Any) -> Any:
+    """The inner product of so few columns that they are not halved."""
+    whole = end - (end - begin) % _SUMS
+    summed = inner_product(vectors, place, queries, query, begin, whole) if whole > begin else 0.0
+    for column in range(whole, end):
+        summed += np.float64(vectors[place, column]) * queries[query, column]
+    return summed
+
+
+@kept(f"float32[::1]({_READ}, int64[::1], float64[:,::1], int64[::1], int64[:,::1])")
+def _scores(vectors: Any, places: Any, queries: Any, ends: Any, pieces: Any) -> Any:
+    scores, sums = np.empty(len(places), np.float32), np.empty(len(pieces), np.float64)
+    query = 0
+    for nth in range(len(places)):
+        while ends[query] <= nth:
+            query += 1
+        soon = places[min(nth + _AHEAD, len(places) - 1)]
+        for column in range(0, vectors.shape[1], LINE // vectors.itemsize):
+            fetch(vectors, soon, column)
+        begin, held = 0, 0
+        for end, whole in pieces:
+            sums[held] = _piece(vectors, places[nth], queries, query, begin, end)
+            for _ in range(whole):
+                held -= 1
+                sums[held] += sums[held + 1]
+            begin, held = end, held + 1
+        scores[nth] = sums[0]
+    return scores
+
+
+@cache
+def _pieces(dim: int) -> NDArray[np.int64]:
+    """Where each piece of a sum ends, and how many halves are whole with it; int64 (n, 2)."""
+    return np.array(list(_halved(0, dim)), np.int64)
+
+
+def _halved(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    count = end - begin
+    if count <= _HALVED:
+        yield end, 0
+        return
+    half = begin + count // 2 - count // 2 % _SUMS
+    *second, (last, whole) = _halved(half, end)
+    yield from (*_halved(begin, half), *second, (last, whole + 1))
+
+
+def exact_scores_of(
+    vectors: Vectors, places: Sequence[NDArray[np.intp]], queries: Vectors
+) -> list[NDArray[np.float32]]:
+    """For each query `exact_scores(vectors[its places], query)`, of `queries` float32 (n, dim)."""
+    ends = np.cumsum([len(mine) for mine in places])
+    scores = _scores(vectors, np.concatenate(places), queries.astype(np.float64), ends, _pieces(queries.shape[1]))
+    return np.split(scores, ends[:-1])
