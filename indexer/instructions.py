@@ -1,6 +1,7 @@
 """Instructions that numba does not write of itself: for vectors of numbers, and for what will be read soon.
 
-They are written for LLVM's vectors, not for one processor. The door to llvmlite.
+They are written for LLVM's vectors, not for one processor. The door to llvmlite. What is compiled is kept until the
+file that uses it is changed: after a change here, touch the kernels.
 """
 
 from collections.abc import Sequence
