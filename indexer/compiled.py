@@ -1,6 +1,7 @@
 """Functions compiled for this processor; while they run, the interpreter is left to others.
 
-The door to numba, but for `indexer.instructions`, which writes what numba does not.
+A function is kept until its own file changes: what it calls, and what changes its numbers, belongs into that file. The
+door to numba, but for the kernels beside it, which write instructions that numba does not.
 """
 
 from collections.abc import Callable
