@@ -1,30 +1,30 @@
 """Traces of requests and their stages: the one door to OpenTelemetry. Off unless an endpoint is named.
 
-A span holds method, route, status and request id: no query, no key, no name of a collection. Told are a share of all
-requests, each that the server failed at, and each whose caller has a trace that it belongs to: to tell every one of
-them would slow all searches.
+A span holds method, route, status and request id: no query, no key, no name of a collection. Told with their stages are
+a share of all requests and each whose caller has a trace that it belongs to, which is known when it comes: to keep the
+stages of every one of them would slow all searches. Of others those are told, alone, that the server failed at.
 """
 
 import random
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from importlib.util import find_spec
 from typing import Protocol
 
 from app.stages import Stage
 from scenes.errors import EnvironmentMissing
 
-STATUS = "http.response.status_code"
-"""The fact of a request that every span has."""
-
 
 class Tracing(Protocol):
-    """Is told each request when it is over."""
+    """Is told requests when they are over."""
+
+    def picks(self, parent: str) -> bool:
+        """Is a request that comes now told, with its stages? `parent` is its `traceparent` header, or empty."""
+        ...
 
     def tell(
         self, route: str, began: int, ended: int, facts: Mapping[str, str | int], stages: Sequence[Stage], parent: str
     ) -> None:
-        """A request and its stages, in nanoseconds since 1970; `parent` is its `traceparent` header, or empty."""
+        """A request and its stages, in nanoseconds since 1970."""
 
     def close(self) -> None:
         """Send what waits to be sent."""
@@ -63,11 +63,12 @@ class _OpenTelemetry:
         self._propagator = TraceContextTextMapPropagator()
         self._share = share
 
+    def picks(self, parent: str) -> bool:
+        return bool(parent) or random.random() < self._share  # noqa: S311 - no secret
+
     def tell(
         self, route: str, began: int, ended: int, facts: Mapping[str, str | int], stages: Sequence[Stage], parent: str
     ) -> None:
-        if not (parent or _has_failed(facts) or random.random() < self._share):  # noqa: S311 - no secret
-            return
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         context = self._propagator.extract({"traceparent": parent})
@@ -80,7 +81,3 @@ class _OpenTelemetry:
 
     def close(self) -> None:
         self._provider.shutdown()
-
-
-def _has_failed(facts: Mapping[str, str | int]) -> bool:
-    return int(facts[STATUS]) >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -9,8 +9,6 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -20,7 +18,7 @@ from app.fresh_ids import fresh_id
 from app.metrics import Metrics
 from app.problems import problem
 from app.stages import Stage, kept
-from app.tracing import STATUS, Tracing
+from app.tracing import Tracing
 
 LIMIT_S = 30.0
 BULK_LIMIT_S = 300.0
@@ -72,8 +70,7 @@ class Watch:
         elif self._tracing is None:
             await self._admitted(scope, receive, told, exchange)
         else:
-            with traced(self._tracing, scope, exchange):
-                await self._admitted(scope, receive, told, exchange)
+            await self._traced(self._tracing, scope, receive, told, exchange)
         self._tell(scope, exchange)
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
@@ -90,29 +87,33 @@ class Watch:
             self._inside -= counted
             self._metrics.in_flight.dec()
 
+    async def _traced(self, tracing: Tracing, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+        parent: str = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        stages: list[Stage] | None = [] if tracing.picks(parent) else None
+        began = time.time_ns()
+        token = kept.set(stages)
+        try:
+            await self._admitted(scope, receive, send, exchange)
+        finally:
+            kept.reset(token)
+            if stages is not None or _is_failure(exchange):
+                facts = {"http.request.method": scope["method"], "http.route": route_of(scope)}
+                facts |= {"http.response.status_code": exchange.status, "wordsight.request_id": exchange.request_id}
+                name = f"{scope['method']} {route_of(scope)}"
+                tracing.tell(name, began, time.time_ns(), facts, stages or [], parent)
+
     def _tell(self, scope: Scope, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
         route = route_of(scope)
         self._metrics.answered(route, exchange.status, seconds)
-        level = logging.ERROR if exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+        level = logging.ERROR if _is_failure(exchange) else logging.INFO
         if _log.isEnabledFor(level):
             facts = {"request_id": exchange.request_id, "method": scope["method"], "route": route}
             _log.log(level, json.dumps(facts | {"status": exchange.status, "ms": round(seconds * 1_000, 2)}))
 
 
-@contextmanager
-def traced(tracing: Tracing, scope: Scope, exchange: Exchange) -> Iterator[None]:
-    """Keep the stages of a request and tell them when it is over."""
-    stages: list[Stage] = []
-    token, began = kept.set(stages), time.time_ns()
-    try:
-        yield
-    finally:
-        kept.reset(token)
-        facts = {"http.request.method": scope["method"], "http.route": route_of(scope)}
-        facts |= {STATUS: exchange.status, "wordsight.request_id": exchange.request_id}
-        parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
-        tracing.tell(f"{scope['method']} {route_of(scope)}", began, time.time_ns(), facts, stages, parent)
+def _is_failure(exchange: Exchange) -> bool:
+    return exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def route_of(scope: Scope) -> str:

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from starlette.types import Message, Receive, Scope, Send
 
+from app.metrics import Metrics
 from app.stages import kept, staged
-from app.tracing import STATUS, open_tracing
+from app.tracing import open_tracing
+from app.watch import Watch
 from tests.app.live import live
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -81,20 +84,37 @@ def test_a_search_is_a_span_with_its_stages(database_url: str, home: Path, colle
 
 
 @pytest.mark.http
-def test_of_few_requests_those_are_told_that_failed_or_whose_caller_traces(collector: tuple[Collector, str]) -> None:
+async def test_of_few_requests_those_are_told_that_failed_or_whose_caller_traces(
+    collector: tuple[Collector, str],
+) -> None:
     found, endpoint = collector
     tracing = open_tracing(endpoint, 0.0)
     assert tracing is not None
-    for route, status, parent in (
-        ("plain", 200, ""),
-        ("refused", 429, ""),
-        ("failed", 503, ""),
-        ("followed", 200, f"00-{TRACE}-{CALLER}-01"),
-        ("not followed", 200, f"00-{TRACE}-{CALLER}-00"),
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await staged("work", asyncio.sleep(0))
+        await send({"type": "http.response.start", "status": scope["status"]})
+
+    watch = Watch(app, Metrics(), 9, tracing)
+    for method, status, parent in (
+        ("PLAIN", 200, ""),
+        ("REFUSED", 429, ""),
+        ("FAILED", 503, ""),
+        ("FOLLOWED", 200, f"00-{TRACE}-{CALLER}-01"),
+        ("NOT_FOLLOWED", 200, f"00-{TRACE}-{CALLER}-00"),
     ):
-        tracing.tell(route, 1, 2, {STATUS: status}, [], parent)
+        headers = [(b"traceparent", parent.encode())] if parent else []
+        scope = {"type": "http", "method": method, "path": "/", "headers": headers, "status": status}
+        await watch(scope, _never, _nowhere)
     tracing.close()
-    assert sorted(span.name for span in found.spans()) == ["failed", "followed"]
+    assert sorted(span.name for span in found.spans()) == ["FAILED other", "FOLLOWED other", "work"]
+
+
+async def _never() -> Message:
+    raise AssertionError("nobody asks for the body")
+
+
+async def _nowhere(_message: Message) -> None: ...
 
 
 async def test_nothing_is_kept_or_wrapped_while_traces_are_off() -> None:
