@@ -143,6 +143,7 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
             await service.engines.of(None)
             async with service.engines.following(), recall.watching():
                 keys = KeyCache(Keys(catalog, secret))
+                metrics.is_ready()
                 with _seldom_collected():
                     yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
         finally:

@@ -45,6 +45,7 @@ class Metrics:
         )
         self.cache = Counter("wordsight_query_cache", "Look-ups of recent query vectors.", ["found"], registry=one)
         self._caches = {hit: self.cache.labels("yes" if hit else "no") for hit in (False, True)}
+        self._ready = self._gauge("wordsight_processes_ready", "Server processes that answer searches.")
         self.in_flight = self._gauge("wordsight_requests_in_flight", "Requests being answered.")
         self.encoder_queue = self._gauge("wordsight_encoder_queue", "Queries that wait to be embedded.")
         self.gpu_fallbacks = Counter(
@@ -66,6 +67,10 @@ class Metrics:
     def follow(self, encoder_queue: Callable[[], int], log_queue: Callable[[], int]) -> None:
         """Read these lengths whenever metrics are asked for."""
         self._lengths = ((self.encoder_queue, encoder_queue), (self.log_queue, log_queue))
+
+    def is_ready(self) -> None:
+        """This process answers searches from now on."""
+        self._ready.set(1)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count an answer, whatever it is."""

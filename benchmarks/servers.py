@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ PROGRAM = str(Path(sys.executable).with_name("wordsight"))
 AS_SERVED = ONE_THREAD_A_CALL
 """What `wordsight serve` sets for itself."""
 _START_S = 400
+_READY = re.compile(r"^wordsight_processes_ready (\S+)$", re.MULTILINE)
 Cores = frozenset[int]
 
 
@@ -56,6 +58,7 @@ def ours(
         port = free_port()
         program = [PROGRAM, "serve", "--port", str(port), "--workers", str(processes)]
         with running(program, environment, port, "/readyz", cores) as process:
+            _wait_for(processes, f"http://127.0.0.1:{port}/metrics")
             yield Ours(port, {"Authorization": f"Bearer {key}"}, environment["DATABASE_URL"], process)
 
 
@@ -128,6 +131,15 @@ def free_port() -> int:
 def _kept_to(cores: Cores | None) -> list[str]:
     """What is put before a command so that it runs on these cores only."""
     return [] if cores is None else ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))]
+
+
+def _wait_for(processes: int, metrics: str) -> None:
+    """Until all of them answer: one that starts later would not be warm when it is measured."""
+    until = time.monotonic() + _START_S
+    while (ready := _READY.search(httpx.get(metrics, timeout=10).text)) is None or float(ready[1]) < processes:
+        if time.monotonic() > until:
+            raise RuntimeError(f"{processes} processes did not start: {ready and ready[1]} are ready")
+        time.sleep(0.2)
 
 
 def _answers(url: str) -> bool:

@@ -113,9 +113,12 @@ def test_a_taken_port_and_a_missing_postgres_are_told(command: Command) -> None:
 def test_connections_that_are_kept_are_spread_over_the_processes(animals: Command) -> None:
     with served(animals.environment, "--workers", "2") as server:
         until = time.monotonic() + 60
-        while (spread := _spread(server)) != [8, 8]:  # until both processes are ready
+        while "wordsight_processes_ready 2.0" not in httpx.get(f"{server.url}/metrics").text:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        while (spread := _spread(server)) != [8, 8]:  # the last one is about to listen
             assert time.monotonic() < until, spread
-            time.sleep(0.5)
+            time.sleep(0.2)
 
 
 def _spread(server: Served) -> list[int]:
