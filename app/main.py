@@ -9,6 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
 from app import problems
+from app.admission import Admission
 from app.audit.endpoints import router as audit_router
 from app.bounds import Bounds
 from app.collections.endpoints import router as collections_router
@@ -77,7 +78,8 @@ def create_app(
     app.add_middleware(Idempotency)
     app.add_middleware(QuickSearch)
     app.add_middleware(Bounds)
-    app.add_middleware(Watch, metrics=metrics, most=max_concurrent, tracing=tracing)
+    app.state.admission = Admission(metrics, max_concurrent)
+    app.add_middleware(Watch, metrics=metrics, admission=app.state.admission, tracing=tracing)
     if cors_origins:
         _open_to(app, cors_origins)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
