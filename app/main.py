@@ -9,7 +9,6 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
 from app import problems
-from app.admission import Admission
 from app.audit.endpoints import router as audit_router
 from app.bounds import Bounds
 from app.collections.endpoints import router as collections_router
@@ -78,8 +77,7 @@ def create_app(
     app.add_middleware(Idempotency)
     app.add_middleware(QuickSearch)
     app.add_middleware(Bounds)
-    app.state.admission = Admission(metrics, max_concurrent)
-    app.add_middleware(Watch, metrics=metrics, admission=app.state.admission, tracing=tracing)
+    app.add_middleware(Watch, metrics=metrics, most=max_concurrent, tracing=tracing)
     if cors_origins:
         _open_to(app, cors_origins)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

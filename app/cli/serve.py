@@ -28,7 +28,6 @@ _HUNG_AFTER_S = 10
 
 ONE_THREAD_A_CALL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """Many requests at once share the cores better than the threads of a call; read when NumPy and tokenizers load."""
-_REFUSING = "app.refusing:RefusingProtocol"
 _SPREADING = "app.spreading.loop:SpreadingLoop"
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
@@ -88,7 +87,6 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            http=_REFUSING,
             loop=_SPREADING if workers > 1 else "auto",
             log_level="warning",
             access_log=False,
