@@ -9,8 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scenes.machine import cores_for_each
 
-ADMITTED_PER_CORE = 36
-"""Enough to fill batches, few enough that a full server still answers soon."""
+ADMITTED_PER_CORE = 64
+"""Two full batches: one is embedded while the other comes together, and a full server still answers soon."""
 
 
 def _default_home() -> Path:

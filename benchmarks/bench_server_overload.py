@@ -40,14 +40,14 @@ SECONDS = float(os.environ.get("BENCH_OVERLOAD_SECONDS", "600"))
 HALF_S = min(60.0, SECONDS)
 RECOVERY_S = 5.0
 AFTER_S = min(30.0, SECONDS)
-LEVELS = (8, 16, 32)
+LEVELS = (8, 16, 32, 64)
 PEAK_S = min(10.0, SECONDS)
 SERVER, GENERATOR = frozenset({0}), frozenset({1})
 ACCEPTED, SLOWER, GROWTH, AFTER_SLOWER = 0.9, 4.0, 0.05, 1.5
 UNSENT = 0.001
 """The bars: share of the peak, p99 against half load, memory over the whole overload, p99 after it; and of arrivals
 that never left, or the load was none."""
-_QUERIES = 40_000
+_QUERIES = 50_000
 _MINUTE = 60
 SETTINGS = {"WORDSIGHT_REQUESTS_PER_KEY": "1000000"}
 
