@@ -88,7 +88,7 @@ class Watch:
             self._metrics.in_flight.dec()
 
     async def _traced(self, tracing: Tracing, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-        parent: str = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+        parent = _header(scope, b"traceparent").decode("latin-1")
         stages: list[Stage] | None = [] if tracing.picks(parent) else None
         began = time.time_ns()
         token = kept.set(stages)
@@ -97,10 +97,10 @@ class Watch:
         finally:
             kept.reset(token)
             if stages is not None or _is_failure(exchange):
-                facts = {"http.request.method": scope["method"], "http.route": route_of(scope)}
+                method, route = scope["method"], route_of(scope)
+                facts = {"http.request.method": method, "http.route": route}
                 facts |= {"http.response.status_code": exchange.status, "wordsight.request_id": exchange.request_id}
-                name = f"{scope['method']} {route_of(scope)}"
-                tracing.tell(name, began, time.time_ns(), facts, stages or [], parent)
+                tracing.tell(f"{method} {route}", began, time.time_ns(), facts, stages or [], parent)
 
     def _tell(self, scope: Scope, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.started
@@ -127,8 +127,14 @@ def _limit_s(path: str) -> float | None:
     return BULK_LIMIT_S if path.endswith(_LONG) else LIMIT_S
 
 
+def _header(scope: Scope, name: bytes) -> bytes:
+    """What a header says, nothing where there is none."""
+    said: bytes = dict(scope["headers"]).get(name, b"")
+    return said
+
+
 def _request_id(scope: Scope) -> str:
-    given: bytes = dict(scope["headers"]).get(b"x-request-id", b"")
+    given = _header(scope, b"x-request-id")
     return given.decode() if _ID.match(given) else fresh_id().hex
 
 

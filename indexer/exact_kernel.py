@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from indexer.compiled import inner, kept
 from indexer.encoder import Vectors
-from indexer.fetching import LINE, fetch, place_of
+from indexer.fetching import fetch_row, place_of
 
 _HALVED = 128
 _SUMS = 8
@@ -30,8 +30,8 @@ _READ = "Array(float32, 2, 'C', readonly=True)"
 
 
 def _inner_product_of(_typing: Any, rows: Any, row: Any, others: Any, other: Any, begin: Any, end: Any) -> Any:
-    """The inner product of columns `begin` to `end`, a multiple of eight, of a row
-    of float32 with one of float64; summed in eight sums, as NumPy does."""
+    """The inner product of columns `begin` to `end`, a multiple of eight, of a row of float32 with one of float64, in
+    eight sums, as NumPy does."""
 
     def generate(context: Any, code: ir.IRBuilder, signature: Any, given: Sequence[ir.Value]) -> Any:
         wide = ir.VectorType(ir.DoubleType(), _SUMS)
@@ -74,9 +74,7 @@ def _scores(vectors: Any, places: Any, queries: Any, ends: Any, pieces: Any) -> 
     for nth in range(len(places)):
         while ends[query] <= nth:
             query += 1
-        soon = places[min(nth + _AHEAD, len(places) - 1)]
-        for column in range(0, vectors.shape[1], LINE // vectors.itemsize):
-            fetch(vectors, soon, column)
+        fetch_row(vectors, places[min(nth + _AHEAD, len(places) - 1)])
         begin, held = 0, 0
         for end, whole in pieces:
             sums[held] = _piece(vectors, places[nth], queries, query, begin, end)

@@ -1,6 +1,6 @@
-"""What a compiled function will read soon, fetched meanwhile: no number depends on it.
+"""Where an element of an array lies, and what a compiled function will read soon, fetched meanwhile.
 
-Whoever calls `fetch` is kept compiled until its own file changes, so nothing that changes a number may be put here.
+Whoever calls these is kept compiled until its own file changes, so nothing that changes a number may be put here.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,16 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LINE = 64
+from indexer.compiled import inner
+
+_LINE = 64
 """Bytes that a processor fetches at a time."""
 _TO_READ_SOON = 0, 3, 1
 """To read, into all caches, as data."""
 
 
 def _fetch_of(_typing: Any, rows: Any, row: Any, column: Any) -> Any:
-    """`fetch(rows, row, column)`: bring what is there into the caches, and wait for nothing."""
+    """Bring what is there into the caches, and wait for nothing."""
 
     def generate(context: Any, code: ir.IRBuilder, signature: Any, given: Sequence[ir.Value]) -> Any:
         place = place_of(context, code, signature.args[0], given[0], given[1:])
@@ -31,7 +33,14 @@ def _fetch_of(_typing: Any, rows: Any, row: Any, column: Any) -> Any:
     return types.void(rows, row, column), generate
 
 
-fetch: Any = intrinsic(_fetch_of)
+_fetch: Any = intrinsic(_fetch_of)
+
+
+@inner
+def fetch_row(rows: Any, row: Any) -> None:
+    """Bring a row of an array into the caches, and wait for nothing."""
+    for column in range(0, rows.shape[1], _LINE // rows.itemsize):
+        _fetch(rows, row, column)
 
 
 def place_of(context: Any, code: ir.IRBuilder, kind: Any, given: ir.Value, at: Sequence[ir.Value]) -> ir.Value:

@@ -10,7 +10,6 @@ far apart, and embedding the query has pushed them out of the caches, so the nex
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from indexer.compiled import called, inner, kept
-from indexer.fetching import LINE, fetch
+from indexer.fetching import fetch_row, place_of
 
 REACH = 2
 """How many words further on the second word of a pair may stand; at 0 one word of a description says both."""
@@ -85,10 +84,8 @@ def _tile_of(_typing: Any, query: Any, asked: Any, said: Any, places: Any, produ
 
     def generate(context: Any, code: ir.IRBuilder, signature: Any, given: Sequence[ir.Value]) -> Any:
         def rows(of: int, places: ir.Value, number: ir.Value) -> list[ir.Value]:
-            array = context.make_array(signature.args[of])(context, code, given[of])
             at = ([row, number] for row in cgutils.unpack_tuple(code, places))  # type: ignore[no-untyped-call]
-            found = partial(cgutils.get_item_pointer, context, code, signature.args[of], array)
-            return [found(one) for one in at]
+            return [place_of(context, code, signature.args[of], given[of], one) for one in at]
 
         start = ir.IntType(64)(0)
         sums = _sums(code, rows(0, given[1], start), rows(2, given[3], start))
@@ -105,12 +102,6 @@ _tile: Any = intrinsic(_tile_of)
 
 
 @inner
-def _fetch_word(said: Any, place: Any) -> None:
-    for byte in range(0, _USUAL, LINE):
-        fetch(said, place, byte)
-
-
-@inner
 def _multiply_in_tiles(query: Any, said: Any, following: Any, products: Any) -> None:
     """As `_multiply`, for words of the usual length. What a tile has too much repeats the last word.
 
@@ -121,7 +112,7 @@ def _multiply_in_tiles(query: Any, said: Any, following: Any, products: Any) -> 
     for place in range(0, len(said), _SAID):
         nth = place // _SAID
         for word in range(len(following) * nth // tiles, len(following) * (nth + 1) // tiles):
-            _fetch_word(following, word)
+            fetch_row(following, word)
         places = place, min(place + 1, last), min(place + 2, last), min(place + 3, last)
         for asked in range(0, len(query), _ASKED):
             _tile(query, (asked, min(asked + 1, last_asked)), said, places, products, place)

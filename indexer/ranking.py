@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.cutting import part
 from indexer.encoder import Words
 from indexer.late_interaction import Said, late_scores_of
 from indexer.snapshot import Found
-from indexer.together import part
 
 DEPTH = 50
 """How many candidates are ranked by their words, at least."""

@@ -1,12 +1,10 @@
-"""Several queries at one moment, and what they find cut and joined.
+"""Several queries at one moment.
 
 Where all vectors are scanned, they are read once for all of the queries: to read them takes longer than to multiply;
 and all of their candidates are scored in one compiled call.
 """
 
-from collections.abc import Iterator, Sequence
-
-import numpy as np
+from collections.abc import Iterator
 
 from indexer.encoder import Vectors
 from indexer.exact_index import ExactIndex
@@ -36,15 +34,3 @@ def _scanned(store: VectorStore, queries: Vectors, k: int) -> Iterator[Hits]:
     places = [contenders(rough, k) for rough in queries @ store.vectors.T]
     for mine, scores in zip(places, exact_scores_of(store.vectors, places, queries), strict=True):
         yield best(store.ids[mine], scores, k)
-
-
-def part(found: Found, start: int, size: int) -> Found:
-    """So many of them, from the one at `start` on."""
-    return Found(found.rows[start : start + size], found.scores[start : start + size])
-
-
-def joined(parts: Sequence[Found]) -> Found:
-    """One after the other; at least one."""
-    if len(parts) == 1:
-        return parts[0]
-    return Found(np.concatenate([one.rows for one in parts]), np.concatenate([one.scores for one in parts]))

@@ -12,10 +12,10 @@ from app.search.paging import Page
 from app.search.parts import Asked
 from app.search.shown import Shown
 from app.state import State
+from indexer.cutting import part
 from indexer.late_interaction import Packed
 from indexer.microbatch import EncodedQuery, itself
 from indexer.snapshot import Found
-from indexer.together import part
 from scenes.answer import MAX_K, Evidence
 from scenes.catalog import images
 from scenes.parts import fields_of

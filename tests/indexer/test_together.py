@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from indexer import together
 from indexer.delta import Delta
 from indexer.exact_index import ExactIndex
-from indexer.snapshot import Found, Snapshot
-from indexer.together import joined, part, search_each
+from indexer.snapshot import Snapshot
+from indexer.together import search_each
 
 
 def unit(random: np.random.Generator, *shape: int) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -44,10 +44,3 @@ def test_products_that_are_too_many_are_made_in_parts(monkeypatch: pytest.Monkey
     monkeypatch.setattr(together, "_PRODUCTS", 65)
     for one, other in zip(whole, search_each(snapshot, queries, 3), strict=True):
         assert np.array_equal(one.rows, other.rows)
-
-
-def test_parts_joined_are_the_whole() -> None:
-    found = Found(np.arange(7), np.arange(7, dtype=np.float32))
-    again = joined([part(found, start, 3) for start in range(0, 7, 3)])
-    assert np.array_equal(again.rows, found.rows)
-    assert joined([found]) is found
