@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import uvloop
 from fastapi import FastAPI
+from numpy.typing import NDArray
 
 from app.asgi import opened
 from app.keys.service import Keys
@@ -39,14 +40,13 @@ _RESAMPLED = 2_000
 
 @dataclass(frozen=True)
 class ObservedPlan:
-    """Over the collection `bench` of a home and a database, `there`: how many `rounds`, how many searches a turn by how
-    many are under way at once, and where spans go. No query is asked twice."""
+    """Over the collection `bench` of a home and a database, `there`: how many rounds and how many searches a turn, by
+    how many are under way at once (`levels`), and where spans go. No query is asked twice."""
 
     there: dict[str, str]
     collector: str
     queries: list[str]
-    rounds: int
-    asked: dict[str, int]
+    levels: dict[str, tuple[int, int]]
     seed: int
 
 
@@ -118,7 +118,7 @@ class Side:
 
 
 async def measure(plan: ObservedPlan) -> dict[str, Any]:
-    """By concurrency and side: milliseconds a search, and its ratio to `off` with the interval of its median."""
+    """By concurrency and side: milliseconds a search, its ratio to that unobserved and the interval of its median."""
     async with AsyncExitStack() as stack:
         one = await _asked(stack, plan.there)
         traced = await _traced(stack, plan.there, one, plan.collector)
@@ -126,7 +126,10 @@ async def measure(plan: ObservedPlan) -> dict[str, Any]:
         observed = (Side(one, logging.ERROR), Side(one, logging.INFO), Side(traced, logging.ERROR))
         sides = dict(zip(SIDES, (silent, silent, *observed), strict=True))
         queries = iter(plan.queries)
-        return {level: await _rounds(sides, int(level), count, queries, plan) for level, count in plan.asked.items()}
+        return {
+            level: await _rounds(sides, int(level), rounds, count, queries, plan.seed)
+            for level, (rounds, count) in plan.levels.items()
+        }
 
 
 async def _asked(stack: AsyncExitStack, there: Mapping[str, str]) -> Asked:
@@ -157,14 +160,16 @@ def _config(there: Mapping[str, str]) -> Settings:
 
 
 async def _rounds(
-    sides: Mapping[str, Side], level: int, count: int, queries: Iterator[str], plan: ObservedPlan
+    sides: Mapping[str, Side], level: int, rounds: int, count: int, queries: Iterator[str], seed: int
 ) -> dict[str, Any]:
-    dice = random.Random(plan.seed)
+    dice = random.Random(seed)
     took: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(plan.rounds + WARM_ROUNDS):
+    for _ in range(rounds + WARM_ROUNDS):
         for name in dice.sample(list(sides), len(sides)):
             took[name].append(await _turn(sides[name], list(islice(queries, count)), level))
-    return {name: _told(took[name], took["off"], count, plan.seed) for name in sides}
+    seconds = {name: np.array(turns[WARM_ROUNDS:]) for name, turns in took.items()}
+    unobserved = (seconds["off"] + seconds["off_again"]) / 2
+    return {name: _told(seconds[name], unobserved, count, seed) for name in sides}
 
 
 async def _turn(side: Side, queries: list[str], at_once: int) -> float:
@@ -202,9 +207,8 @@ async def _status(seen: list[int], message: Mapping[str, Any]) -> None:
         seen.append(message["status"])
 
 
-def _told(took: list[float], off: list[float], count: int, seed: int) -> dict[str, Any]:
-    took, off = took[WARM_ROUNDS:], off[WARM_ROUNDS:]
-    ratios = np.array(took) / np.array(off)
+def _told(took: NDArray[np.float64], unobserved: NDArray[np.float64], count: int, seed: int) -> dict[str, Any]:
+    ratios = took / unobserved
     drawn = np.random.default_rng(seed).choice(ratios, (_RESAMPLED, len(ratios)))
     low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
     return {
