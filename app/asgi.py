@@ -17,6 +17,7 @@ from app.keys.service import Keys
 from app.limits import KeyLimits
 from app.main import create_app
 from app.metrics import Metrics
+from app.request_log import REQUESTS
 from app.search.expiry import purging
 from app.search.log import batching
 from app.search.recall import RecallWatch
@@ -26,7 +27,6 @@ from app.settings import Settings
 from app.state import State
 from app.tracing import open_tracing
 from app.uploads.spool import Spool
-from app.watch import REQUESTS
 from indexer.faiss_gpu import FaissGpu
 from indexer.gpu_replica import Accelerator
 from indexer.loading import itself

@@ -51,12 +51,11 @@ class Problem(BaseModel):
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error as a problem."""
+    """Answer every error as a problem, but one nobody foresaw: that is `Watch`'s."""
     app.add_exception_handler(WordsightError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(ClientDisconnect, _on_gone)
-    app.add_exception_handler(Exception, _on_fault)
 
 
 def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -110,15 +109,6 @@ async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
 async def _on_gone(_request: Request, _error: Exception) -> JSONResponse:
     """Nobody hears this; the log and the metrics tell it from a fault of ours."""
     return problem(HTTPStatus.BAD_REQUEST, "client_gone", "the client went away before its request ended")
-
-
-async def _on_fault(_request: Request, _error: Exception) -> JSONResponse:
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal_error",
-        "the server failed to answer; its log says more",
-        fix="tell the operator the X-Request-Id of this answer",
-    )
 
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:

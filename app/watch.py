@@ -1,22 +1,22 @@
 """The outermost layer: request ids, admission, a time limit, metrics and one log line a request; plain ASGI.
 
-Requests over the bound are refused before any work, so that those that were let in stay quick. The log holds method,
-route, status and time: never a query, a key or an address with a name in it.
+Requests over the bound are refused before any work, so that those that were let in stay quick.
 """
 
 import asyncio
-import json
-import logging
 import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.faults import trace_of
 from app.fresh_ids import fresh_id
 from app.metrics import Metrics
 from app.problems import problem
+from app.request_log import Line, RequestLog, is_failure
 from app.stages import Stage, kept
 from app.tracing import Tracing
 
@@ -28,9 +28,6 @@ _LONG = ("/bulk", "/uploads")
 _STREAMS = "/events"
 """Streams bound their own number and time."""
 _OTHER = "other"
-REQUESTS = "wordsight.requests"
-"""The logger of one JSON line a request."""
-_log = logging.getLogger(REQUESTS)
 
 
 @dataclass(slots=True)
@@ -40,6 +37,7 @@ class Exchange:
     request_id: str
     started: float
     status: int = 0
+    fault: str | None = None
 
 
 class Watch:
@@ -51,10 +49,11 @@ class Watch:
         self._metrics = metrics
         self._most = most
         self._inside = 0
+        self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._until_closed(scope, receive, send)
             return
         exchange = Exchange(_request_id(scope), time.perf_counter())
 
@@ -66,12 +65,18 @@ class Watch:
 
         if self._inside >= self._most and scope["path"] not in _ALWAYS:
             self._metrics.was_busy()
-            await _refuse(told)
+            await _answer(told, _BUSY)
         elif self._tracing is None:
             await self._admitted(scope, receive, told, exchange)
         else:
             await self._traced(self._tracing, scope, receive, told, exchange)
         self._tell(scope, exchange)
+
+    async def _until_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._log.write()
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         counted = not scope["path"].endswith(_STREAMS)
@@ -82,7 +87,10 @@ class Watch:
                 await self._app(scope, receive, send)
         except TimeoutError:
             if not exchange.status:
-                await _too_slow(scope, receive, send)
+                await _answer(send, _TOO_SLOW)
+        except Exception as error:  # noqa: BLE001 - it is told, with its request's id, in the log
+            exchange.fault = trace_of(error)
+            await _failed(send, exchange)
         finally:
             self._inside -= counted
             self._metrics.in_flight.dec()
@@ -96,7 +104,7 @@ class Watch:
             await self._admitted(scope, receive, send, exchange)
         finally:
             kept.reset(token)
-            if stages is not None or _is_failure(exchange):
+            if stages is not None or is_failure(exchange.status):
                 method, route = scope["method"], route_of(scope)
                 facts = {"http.request.method": method, "http.route": route}
                 facts |= {"http.response.status_code": exchange.status, "wordsight.request_id": exchange.request_id}
@@ -106,14 +114,9 @@ class Watch:
         seconds = time.perf_counter() - exchange.started
         route = route_of(scope)
         self._metrics.answered(route, exchange.status, seconds)
-        level = logging.ERROR if _is_failure(exchange) else logging.INFO
-        if _log.isEnabledFor(level):
-            facts = {"request_id": exchange.request_id, "method": scope["method"], "route": route}
-            _log.log(level, json.dumps(facts | {"status": exchange.status, "ms": round(seconds * 1_000, 2)}))
-
-
-def _is_failure(exchange: Exchange) -> bool:
-    return exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        self._log.tell(
+            Line(time.time(), exchange.request_id, scope["method"], route, exchange.status, seconds, exchange.fault)
+        )
 
 
 def route_of(scope: Scope) -> str:
@@ -148,17 +151,29 @@ _BUSY = problem(
 """Written once: refusing must cost next to nothing, or a flood of it is work enough."""
 
 
-async def _refuse(send: Send) -> None:
-    await send({"type": "http.response.start", "status": _BUSY.status_code, "headers": _BUSY.raw_headers})
-    await send({"type": "http.response.body", "body": _BUSY.body})
+_TOO_SLOW = problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "request_timed_out",
+    "the request took longer than this server allows",
+    fix="try again, or ask for less at once",
+    headers={"Retry-After": "5"},
+)
+_FAULT = problem(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal_error",
+    "the server failed to answer; its log says more",
+    fix="tell the operator the X-Request-Id of this answer",
+)
 
 
-async def _too_slow(scope: Scope, receive: Receive, send: Send) -> None:
-    answer = problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "request_timed_out",
-        "the request took longer than this server allows",
-        fix="try again, or ask for less at once",
-        headers={"Retry-After": "5"},
-    )
-    await answer(scope, receive, send)
+async def _failed(send: Send, exchange: Exchange) -> None:
+    """An answer that broke off is cut by the server below, as it was not completed, and counts as failed."""
+    if exchange.status:
+        exchange.status = HTTPStatus.INTERNAL_SERVER_ERROR
+    else:
+        await _answer(send, _FAULT)
+
+
+async def _answer(send: Send, answer: JSONResponse) -> None:
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from app.limits import KeyLimits
 from app.metrics import Metrics
+from app.request_log import REQUESTS
 from app.settings import ADMITTED_PER_CORE, Settings
-from app.watch import REQUESTS, Watch
+from app.watch import Watch
 from scenes.errors import Overloaded
 from scenes.machine import cores
 from tests.app.live import live
@@ -49,6 +50,55 @@ async def test_what_is_over_the_bound_is_refused_at_once_and_the_rest_is_answere
     text = metrics.text().decode()
     assert 'wordsight_refused_total{code="server_busy"} 1.0' in text
     assert "wordsight_requests_in_flight 0.0" in text
+
+
+class Faulty:
+    """An app that fails as nobody foresaw, with a query in its words; after its answer began where it is told to."""
+
+    def __init__(self, *, begins: bool) -> None:
+        self.begins = begins
+
+    async def __call__(self, scope: dict[str, object], receive: object, send: object) -> None:
+        if self.begins:
+            await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
+        try:
+            raise KeyError(SECRET_WORDS)
+        except KeyError as error:
+            raise RuntimeError(f"no answer to {SECRET_WORDS}") from error
+
+
+async def test_a_fault_is_answered_counted_and_logged_with_its_request_and_without_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    metrics = Metrics()
+    with caplog.at_level(logging.INFO, logger=REQUESTS):
+        logging.getLogger(REQUESTS).propagate = True
+        transport = httpx.ASGITransport(app=Watch(Faulty(begins=False), metrics, most=3))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answer = await client.get("/x", headers={"X-Request-Id": "mine-1"})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["x-request-id"] == "mine-1"
+    assert 'wordsight_requests_total{route="other",status="500"} 1.0' in metrics.text().decode()
+    (record,) = caplog.records
+    line = json.loads(record.getMessage())
+    assert (record.levelno, line["request_id"], line["status"]) == (logging.ERROR, "mine-1", 500)
+    assert "RuntimeError" in line["fault"]
+    assert "KeyError" in line["fault"]
+    assert "test_watch.py" in line["fault"]
+    assert SECRET_WORDS not in caplog.text
+
+
+async def test_an_answer_that_broke_off_is_left_incomplete_and_counts_as_failed() -> None:
+    metrics, sent = Metrics(), list[dict[str, object]]()
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    watch = Watch(Faulty(begins=True), metrics, most=3)  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
+    await watch(scope, None, send)  # type: ignore[arg-type]
+    assert [(one["type"], one.get("status")) for one in sent] == [("http.response.start", 200)]
+    assert 'status="500"} 1.0' in metrics.text().decode()
 
 
 async def test_a_refusal_reads_no_body() -> None:
@@ -111,5 +161,5 @@ def test_limits_and_counts_of_a_running_server(database_url: str, home: Path, ca
     assert 'route="/v1/collections/{collection}/search",status="200"' in text
     assert "wordsight_encode_batch_size_count" in text
     lines = [json.loads(record.message) for record in caplog.records if record.name == REQUESTS]
-    assert {"request_id", "method", "route", "status", "ms"} == set(lines[0])
+    assert {"at", "request_id", "method", "route", "status", "ms"} == set(lines[0])
     assert SECRET_WORDS not in caplog.text + text
