@@ -1,14 +1,18 @@
 """A world that a server can serve: a collection with descriptions, and the command as a user runs it."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.request_log import REQUESTS
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,11 @@ def animals(command: Command, tmp_path: Path) -> Command:
     file.write_text("\n".join(json.dumps(line) for line in LINES))
     assert command.json("import", str(file), "--collection", "animals")["imported"] == len(LINES)
     return command
+
+
+@pytest.fixture
+def request_lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Any]]:
+    """What the request log wrote so far, with every request logged."""
+    monkeypatch.setattr(logging.getLogger(REQUESTS), "propagate", True)
+    caplog.set_level(logging.INFO, logger=REQUESTS)
+    return lambda: [json.loads(record.getMessage()) for record in caplog.records if record.name == REQUESTS]

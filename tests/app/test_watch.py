@@ -1,9 +1,10 @@
 """Bounds under load, request ids, what is counted and what is logged."""
 
 import asyncio
-import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from app.limits import KeyLimits
 from app.metrics import Metrics
-from app.request_log import REQUESTS
 from app.settings import ADMITTED_PER_CORE, Settings
 from app.watch import Watch
 from scenes.errors import Overloaded
@@ -68,19 +68,16 @@ class Faulty:
 
 
 async def test_a_fault_is_answered_counted_and_logged_with_its_request_and_without_its_words(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, request_lines: Callable[[], list[Any]]
 ) -> None:
     metrics = Metrics()
-    with caplog.at_level(logging.INFO, logger=REQUESTS):
-        logging.getLogger(REQUESTS).propagate = True
-        transport = httpx.ASGITransport(app=Watch(Faulty(begins=False), metrics, most=3))  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            answer = await client.get("/x", headers={"X-Request-Id": "mine-1"})
+    transport = httpx.ASGITransport(app=Watch(Faulty(begins=False), metrics, most=3))  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.get("/x", headers={"X-Request-Id": "mine-1"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert answer.headers["x-request-id"] == "mine-1"
     assert 'wordsight_requests_total{route="other",status="500"} 1.0' in metrics.text().decode()
-    (record,) = caplog.records
-    line = json.loads(record.getMessage())
+    (record,), (line,) = caplog.records, request_lines()
     assert (record.levelno, line["request_id"], line["status"]) == (logging.ERROR, "mine-1", 500)
     assert "RuntimeError" in line["fault"]
     assert "KeyError" in line["fault"]
@@ -147,9 +144,9 @@ def test_a_key_never_gets_more_than_its_rate_and_burst(pauses: list[float], rate
 
 @pytest.mark.postgres
 @pytest.mark.http
-def test_limits_and_counts_of_a_running_server(database_url: str, home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger=REQUESTS)
-    logging.getLogger(REQUESTS).propagate = True
+def test_limits_and_counts_of_a_running_server(
+    database_url: str, home: Path, caplog: pytest.LogCaptureFixture, request_lines: Callable[[], list[Any]]
+) -> None:
     with live(database_url, home, "c", per_key=2) as server, server.client(server.key("c", "search")) as client:
         answers = [client.post("/v1/collections/c/search", json={"query": SECRET_WORDS}) for _ in range(8)]
         limited = [one for one in answers if one.status_code == 429]
@@ -160,6 +157,5 @@ def test_limits_and_counts_of_a_running_server(database_url: str, home: Path, ca
     assert 'wordsight_searches_total{matches="none"}' in text
     assert 'route="/v1/collections/{collection}/search",status="200"' in text
     assert "wordsight_encode_batch_size_count" in text
-    lines = [json.loads(record.message) for record in caplog.records if record.name == REQUESTS]
-    assert {"at", "request_id", "method", "route", "status", "ms"} == set(lines[0])
+    assert {"at", "request_id", "method", "route", "status", "ms"} == set(request_lines()[0])
     assert SECRET_WORDS not in caplog.text + text
