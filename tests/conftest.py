@@ -42,16 +42,24 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: str) -> str:
+    """The name of a migrated database that no test writes to; each test gets a copy of it."""
+    plain, name = postgres_server.replace("+psycopg", ""), "migrated_template"
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    migrate(postgres_server.replace("/postgres?", f"/{name}?"))
+    return name
+
+
 @pytest.fixture
-def database_url(postgres_server: str) -> Iterator[str]:
+def database_url(postgres_server: str, migrated_template: str) -> Iterator[str]:
     """A fresh, migrated database of its own, as a `postgresql://` URL."""
     name = f"t_{uuid.uuid4().hex}"
     plain = postgres_server.replace("+psycopg", "")
     with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = plain.replace("/postgres?", f"/{name}?")
-    migrate(url.replace("postgresql://", "postgresql+psycopg://"))
-    yield url
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    yield plain.replace("/postgres?", f"/{name}?")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
