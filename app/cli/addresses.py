@@ -18,7 +18,7 @@ def refuse_unusable(host: str, port: int) -> None:
     """Raises `EnvironmentMissing`: `port_taken`, `port_forbidden`, `host_unusable`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise _unusable(host, port, error) from error
     faults = [fault for family, _, _, _, address in found if (fault := _fault(family, address)) is not None]
     hard = [fault for fault in faults if fault.errno in _FIXES]
@@ -39,6 +39,7 @@ def _fault(family: int, address: tuple[Any, ...]) -> OSError | None:
     return None
 
 
-def _unusable(host: str, port: int, error: OSError) -> EnvironmentMissing:
-    code, fix = _FIXES.get(error.errno or 0, _OTHERWISE)
-    return EnvironmentMissing(code, f"can't listen on {host} port {port}: {error.strerror}", fix=fix)
+def _unusable(host: str, port: int, error: OSError | UnicodeError) -> EnvironmentMissing:
+    number, why = (error.errno, error.strerror) if isinstance(error, OSError) else (None, "it is no host name")
+    code, fix = _FIXES.get(number or 0, _OTHERWISE)
+    return EnvironmentMissing(code, f"can't listen on {host} port {port}: {why}", fix=fix)

@@ -45,7 +45,7 @@ def doctor(as_json: Json = False) -> int:
 
     Exit code 3 where something is missing that every machine needs; a GPU and vLLM are only needed to caption.
     """
-    checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _gpu_index, _vllm)]
+    checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _gpu_index, look_at_vllm)]
     checks += [_reranker(folder)] if (folder := settings().reranker) else []
     lines = [f"{'✓' if check.ok else '✗'} {check.name:<10}{check.detail}" for check in checks]
     lines += [f"  fix {check.name}: {check.fix}" for check in checks if not check.ok and check.fix]
@@ -107,7 +107,7 @@ def _gpu_index() -> Check:
     return _tried("gpu-index", lambda: f"self-test passed on {self_tested(faiss_gpu.FaissGpu)}")
 
 
-def _vllm() -> Check:
+def look_at_vllm() -> Check:
     """vLLM is optional; one that is here must not be a version with a known hole."""
     if importlib.util.find_spec("vllm") is None:
         fix = "install vLLM in its own environment (docs/gpu-captioning.md), or use --engine openai"

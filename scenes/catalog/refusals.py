@@ -18,6 +18,7 @@ _FIXES = (
         "no such database|database .* does not exist",
         "create it: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0",
     ),
+    ("bouncer config error", "check the database in DATABASE_URL: pgbouncer.ini names it below [databases]"),
     ("permission denied for database", "let its owner run: GRANT CONNECT ON DATABASE name TO user"),
     ("unsupported startup parameter", "PgBouncer stands between: leave options and other settings out of DATABASE_URL"),
     ("pooling mode", USE_A_SESSION),
@@ -68,17 +69,16 @@ def refusal(error: BaseException) -> WordsightError | None:
 
 def unreachable(error: BaseException) -> EnvironmentMissing:
     """For a Postgres that can't be had: it does not answer, or it answers and refuses the connection."""
-    said = _SAID.search("\n".join(_lines(error)))
-    if said is None:
-        fix = "check DATABASE_URL and that it runs; without DATABASE_URL an embedded one is started"
-        return _unreachable("Postgres does not answer", fix, _lines(error)[0])
-    words = said[1].strip()
+    lines = _lines(error)
+    said = _SAID.search("\n".join(lines))
+    words = said[1].strip() if said else lines[0]
     if words.startswith(_NOT_YET):
         return _unreachable(f"Postgres: {words}", "try again in a few seconds", None)
-    fix = next((fix for known, fix in _FIXES if re.search(known, words)), "check what DATABASE_URL names")
-    return _unreachable(
-        "Postgres refuses the connection", f"{fix}; without DATABASE_URL an embedded one is started", words
-    )
+    fix = next((fix for known, fix in _FIXES if re.search(known, words)), None)
+    if said or fix:
+        return _unreachable("Postgres refuses the connection", fix or "check what DATABASE_URL names", words)
+    fix = "check DATABASE_URL and that it runs; without DATABASE_URL an embedded one is started"
+    return _unreachable("Postgres does not answer", fix, words)
 
 
 def _unreachable(message: str, fix: str, detail: str | None) -> EnvironmentMissing:

@@ -154,6 +154,7 @@ async def test_what_happens_later_is_told_by_its_state(catalog: Catalog, state: 
         ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me"', "user"),
         ("FATAL:  unsupported startup parameter: options", "PgBouncer"),
         ("FATAL:  no such database: words", "CREATE DATABASE"),
+        ("FATAL:  bouncer config error", "pgbouncer.ini"),
         ("FATAL:  query_wait_timeout", "max_connections"),
         ("FATAL:  sorry, too many clients already", "max_connections"),
         ("FATAL:  transaction blocks not allowed in statement pooling mode", "pool_mode = session"),
@@ -163,6 +164,8 @@ async def test_what_happens_later_is_told_by_its_state(catalog: Catalog, state: 
 )
 def test_each_refusal_has_its_own_fix(said: str, fix: str) -> None:
     error = unreachable(psycopg.OperationalError(f"connection failed: {said}\nDETAIL:  more"))
+    plain = unreachable(psycopg.OperationalError(said.removeprefix("FATAL:  ")))
+    assert said.startswith("could") or plain.fix == error.fix
     assert fix in (error.fix or "")
     assert ("password" in (error.fix or "")) == (fix in {"password", "user"})
     assert "me" not in error.message.split()  # what names the system is for the operator: HTTP has the message alone
