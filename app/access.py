@@ -14,7 +14,7 @@ from app.security import may
 from app.state import State, state_of
 from scenes.catalog import logins
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
-from scenes.errors import Forbidden, Unauthenticated
+from scenes.errors import Forbidden, Unauthenticated, WordsightError
 
 SESSION_COOKIE = "wordsight_session"
 SESSION_SECONDS = 12 * 3600
@@ -73,6 +73,15 @@ async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials
     raise Unauthenticated(
         "key_missing", "an API key is needed", fix="send Authorization: Bearer KEY; wordsight key create makes one"
     )
+
+
+async def is_operator(request: Request) -> bool:
+    """Does a request that needs no key carry one that may administer everything?"""
+    try:
+        (await caller(request, await _bearer(request))).require("admin", None)
+    except WordsightError:
+        return False
+    return True
 
 
 async def key_caller(state: State, given: str) -> Caller:

@@ -36,6 +36,7 @@ from indexer.serving_encoder import load_encoder
 from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
 from scenes.machine import cores_for_each
+from scenes.private import open_home, restrict_new_files
 
 POOL_SIZE = 10
 _SWITCH_S = 0.0005
@@ -47,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 def create() -> FastAPI:
     """The app, from the environment."""
+    restrict_new_files()
     sys.setswitchinterval(_SWITCH_S)
     config, metrics = Settings(), Metrics()
     _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
@@ -80,7 +82,7 @@ def _log_requests(level: int) -> None:
 @asynccontextmanager
 async def opened(config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     """Everything the server needs; the shipped encoder, and a re-ranker, are warm before the first request."""
-    config.home.mkdir(parents=True, exist_ok=True)
+    open_home(config.home)
     with _migrated(config) as url:
         catalog = Catalog.connect(url, pool_size=POOL_SIZE)
         try:

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from pathlib import Path
@@ -36,7 +35,7 @@ class Secret:
             return cls(given.encode())
         path = home / _SECRET_FILE
         if not path.is_file():
-            _write_private(path, secrets.token_bytes(_SECRET_BYTES))
+            write_file(path, secrets.token_bytes(_SECRET_BYTES))
         return cls(path.read_bytes())
 
     def digest(self, purpose: str, text: str) -> bytes:
@@ -72,11 +71,3 @@ def may(key: KeyRow, scope: Scope, collection: str | None) -> bool:
     """May a key do what `scope` names in a collection (None: in no particular one)?"""
     everywhere = key.collection == EVERY_COLLECTION
     return scope in _ALLOWS[key.scope] and (everywhere or collection == key.collection)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    before = os.umask(0o077)
-    try:
-        write_file(path, data)
-    finally:
-        os.umask(before)

@@ -72,7 +72,7 @@ class Worker:
             except WordsightError as error:
                 if error.code not in POSTGRES_AWAY:
                     raise
-                self._around.say(f"{error.message}; trying again in {RETRY.total_seconds():g} s")
+                self._around.say(f"{error}; trying again in {RETRY.total_seconds():g} s")
                 await asyncio.sleep(RETRY.total_seconds())
 
     async def go_round(self) -> None:
@@ -100,7 +100,7 @@ class Worker:
             if error.code in POSTGRES_AWAY:
                 raise
             self.work.failed[name] = error.message
-            self._around.say(f"{name}: {error.message}")
+            self._around.say(f"{name}: {error}")
 
     async def index(self, name: str, always: bool = False) -> Refreshed:
         """Make a collection searchable, with a new release where there is none fit, or `always`; one at a time."""

@@ -54,7 +54,7 @@ class BatchFolder:
         batches = cls(out / recipe.fingerprint())
         try:
             if not (batches.folder / _RECIPE).is_file():
-                write_file(batches.folder / _RECIPE, recipe.model_dump_json(indent=1).encode())
+                write_file(batches.folder / _RECIPE, recipe.model_dump_json(indent=1).encode(), shared=True)
             batches._clean()
         except OSError as error:
             raise _unwritable(batches.folder, error) from error
@@ -84,7 +84,7 @@ class BatchFolder:
         path = self.folder / f"{hashlib.sha256(buffer.getvalue()).hexdigest()}.parquet"
         try:
             if not path.exists():
-                write_file(path, buffer.getvalue())
+                write_file(path, buffer.getvalue(), shared=True)
         except OSError as error:
             raise _unwritable(path, error) from error
         return path

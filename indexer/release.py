@@ -24,6 +24,7 @@ from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.catalog.releases import Release
 from scenes.errors import Conflict, Corrupt, EnvironmentMissing
+from scenes.private import make_folder
 from scenes.recipe import EncoderRecipe, IndexRecipe
 
 KIND = "index-release"
@@ -180,7 +181,7 @@ def promised_recall(index: ExactIndex | FaissIndex, store: VectorStore, queries:
 def _beside(folder: Path) -> Iterator[Path]:
     """A folder for what is gathered, gone again at the end; what a kill leaves is pruned by the next build."""
     gathering = folder.with_name(f".{folder.name}.gathering")
-    gathering.mkdir(parents=True)
+    make_folder(gathering)
     try:
         yield gathering
     finally:

@@ -94,7 +94,7 @@ class Searcher:
                 try:
                     await self._catch_up()
                 except WordsightError as error:
-                    _log.warning("snapshots are not renewed: %s", error.message)
+                    _log.warning("snapshots are not renewed: %s", error)
                 await asyncio.sleep(_PAUSE_S)
 
     async def _catch_up(self) -> None:

@@ -12,8 +12,10 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from scenes.errors import Corrupt
+from scenes.private import make_folder
 
 MANIFEST = "manifest.json"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Manifest(BaseModel):
@@ -33,12 +35,18 @@ class Manifest(BaseModel):
         return self
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old bytes or the new ones, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_file(path: Path, data: bytes, *, shared: bool = False) -> None:
+    """Write `data` to `path` so that a reader sees the old bytes or the new ones, also after a power cut.
+
+    The file and missing folders are for this user alone; `shared` leaves that to the umask.
+    """
+    if shared:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        make_folder(path.parent)
     beside = _beside(path)
     try:
-        with beside.open("xb") as file:
+        with os.fdopen(os.open(beside, _NEW, 0o666 if shared else 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -52,13 +60,13 @@ def write_file(path: Path, data: bytes) -> None:
 def write_folder(folder: Path, kind: str, facts: Mapping[str, Any], fill: Callable[[Path], None]) -> Manifest:
     """Let `fill` write files into a fresh folder beside `folder`, seal it with a manifest, rename it into place.
 
-    Raises whatever `fill` raises, and `FileExistsError` where `folder` exists already; nothing is left behind then.
+    The folder and all in it are for this user alone. Raises whatever `fill` raises, and `FileExistsError` where
+    `folder` exists already; nothing is left behind then.
     """
     if folder.exists():
         raise FileExistsError(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(folder)
-    beside.mkdir()
+    make_folder(beside)
     try:
         fill(beside)
         manifest = _seal(beside, kind, facts)
@@ -105,6 +113,8 @@ def _is_intact(path: Path, size: int, digest: str) -> bool:
 
 def _seal(folder: Path, kind: str, facts: Mapping[str, Any]) -> Manifest:
     files = _files(folder)
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
     for path in files:
         _sync_file(path)
     names = {path: path.relative_to(folder).as_posix() for path in files}

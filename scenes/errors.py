@@ -2,7 +2,9 @@
 
 Every error a user can meet is a `WordsightError`: a stable `code`, one sentence of what happened and, where
 there is one, the `fix`: what to do next. The command line turns the class into an exit code, the server into an
-HTTP status; nobody parses messages. `retry_after_s` is there where it passes by itself.
+HTTP status; nobody parses messages. `retry_after_s` is there where it passes by itself. `detail` is for the operator:
+paths, addresses and names of this system. It is part of `str(error)`, which the command line and logs show; HTTP
+answers have the `message` alone.
 """
 
 from typing import ClassVar
@@ -13,8 +15,16 @@ class WordsightError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, code: str, message: str, *, fix: str | None = None, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        fix: str | None = None,
+        retry_after_s: float | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(f"{message}: {detail}" if detail else message)
         self.code = code
         self.message = message
         self.fix = fix

@@ -1,6 +1,5 @@
 """This installation's signature, Ed25519: whoever has the public key can verify it, offline; only this one can sign."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ class Signer:
         """The key pair of a data folder, made on first use. Raises `Corrupt` (`signing_key_unreadable`)."""
         path = home / _FILE
         if not path.is_file():
-            _write_private(path, Ed25519PrivateKey.generate().private_bytes_raw())
+            write_file(path, Ed25519PrivateKey.generate().private_bytes_raw())
         try:
             return cls(Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
         except ValueError as error:
@@ -48,11 +47,3 @@ def is_signed(data: bytes, signature: str, public_key: str) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    before = os.umask(0o077)
-    try:
-        write_file(path, data)
-    finally:
-        os.umask(before)

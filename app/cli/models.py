@@ -13,6 +13,7 @@ from app.cli import output
 from app.cli.options import Json
 from scenes.errors import EnvironmentMissing, WordsightError
 from scenes.models import CalibratedModel, PackagedModel, find_model, models_folder, packaged_models, verify_model
+from scenes.private import share
 from scenes.relevance import MANIFEST
 
 _DOWNLOAD_LIMIT_S = 900
@@ -70,7 +71,7 @@ def _export_encoder(folder: Path) -> None:
     from indexer.serving_encoder import ensure_export
 
     try:
-        ensure_export(find_encoder(None), folder)
+        share(ensure_export(find_encoder(None), folder).parent)
     except EnvironmentMissing as missing:
         output.say(f"the encoder is not exported for serving: {missing.message}")
 

@@ -32,11 +32,11 @@ def say(text: str) -> None:
 
 def error(failure: WordsightError, as_json: bool) -> None:
     """One clear message and what to do next; with `--json` the same as an object on standard output."""
-    say(f"error: {failure.message}")
+    say(f"error: {failure}")
     if failure.fix:
         say(f"  fix: {failure.fix}")
     if as_json:
-        body = {"code": failure.code, "message": failure.message, "fix": failure.fix}
+        body = {"code": failure.code, "message": str(failure), "fix": failure.fix}
         result(True, {"error": body}, "")
 
 

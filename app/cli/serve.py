@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import tempfile
 import threading
 import time
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli import output
+from app.cli.addresses import refuse_unusable
 from app.cli.wiring import settings
-from scenes.errors import BadInput, EnvironmentMissing
+from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -71,16 +71,16 @@ def serve(
     check_tracing(config.traces)
     if config.reranker is not None:
         find_reranker(config.reranker)
-    _refuse_taken_port(host, port)
+    refuse_unusable(host, port)
     with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
         os.environ["WORDSIGHT_SCHEMA_IS_NEW"] = "true"
         token = asyncio.run(_login_token(config, url))
-        output.say(f"wordsight starts on {scheme}://{host}:{port}")
+        output.say(f"wordsight starts on {scheme}://{_in_url(host)}:{port}")
         os.environ["WORDSIGHT_SERVER_PROCESSES"] = str(workers)
-        link = f"{scheme}://{host}:{port}/login?token={token}"
-        _when_ready(f"{scheme}://{_here(host)}:{port}/healthz", f"ready; open in a browser (works once): {link}")
+        here = f"{scheme}://{_here(host)}:{port}"
+        _when_ready(f"{here}/healthz", f"ready; open in a browser (works once): {here}/login?token={token}")
         uvicorn.run(
             "app.asgi:create",
             factory=True,
@@ -133,8 +133,12 @@ def _wait_and_say(address: str, words: str) -> None:
 
 
 def _here(host: str) -> str:
-    there = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked of this machine
-    return f"[{there}]" if ":" in there else there
+    """The address of a host in a URL, as it is opened on this machine."""
+    return _in_url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host))  # noqa: S104 - asked of this machine
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 async def _login_token(config: "Settings", url: str) -> str:
@@ -151,14 +155,3 @@ async def _login_token(config: "Settings", url: str) -> str:
     finally:
         await catalog.close()
     return token
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise EnvironmentMissing(
-                "port_taken", f"can't listen on {host}:{port}: {error.strerror}", fix="choose another with --port"
-            ) from error

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsError
 
 from app.settings import Settings
 from scenes.errors import BadInput, EnvironmentMissing
+from scenes.private import open_home
 from scenes.recipe import EngineName
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def checked(kind: type[_M], **values: Any) -> _M:
 
 
 def settings() -> Settings:
-    """The settings from the environment. Raises `BadInput` (`settings_invalid`)."""
+    """The settings from the environment, their data folder closed to other users.
+
+    Raises `BadInput` (`settings_invalid`, `home_shared`), `EnvironmentMissing` (`home_unusable`).
+    """
     try:
         found = Settings()
     except ValidationError as error:
@@ -65,7 +69,7 @@ def settings() -> Settings:
         ) from error
     except SettingsError as error:
         raise BadInput("settings_invalid", f"{error}", fix='lists are JSON: ["/data/photos"]') from error
-    found.home.mkdir(parents=True, exist_ok=True)
+    open_home(found.home)
     return found
 
 

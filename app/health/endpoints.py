@@ -6,11 +6,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from app.access import is_operator
 from app.metrics import CONTENT_TYPE
 from app.problems import responses
 from app.state import state_of
 
 router = APIRouter(tags=["health"])
+_DAMAGED = "its active release is damaged or lost; an older one answers, or Postgres"
 
 
 class Health(BaseModel):
@@ -21,7 +23,7 @@ class Health(BaseModel):
 
 class Readiness(Health):
     """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, and where the
-    served recall is below the promise."""
+    served recall is below the promise. Details, which name files, are for admin keys alone."""
 
     warnings: tuple[str, ...] = ()
 
@@ -44,6 +46,8 @@ async def ready(request: Request) -> Readiness:
     state = state_of(request)
     await state.catalog.ping()
     troubles = sorted(state.service.engines.troubles().items())
+    if troubles and not await is_operator(request):
+        troubles = [(number, _DAMAGED) for number, _ in troubles]
     below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
     return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in troubles))

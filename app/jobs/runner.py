@@ -109,7 +109,7 @@ class Runner:
             if stop:
                 report.stop()
         except WordsightError as error:
-            self._room.say(f"job {job.id}: {error.message}")
+            self._room.say(f"job {job.id}: {error}")
 
     async def _end(self, job: JobRow, error: BaseException | None) -> None:
         if _goes_back(error) or (isinstance(error, Stopped) and self._stopping):
@@ -143,7 +143,7 @@ class Runner:
             except WordsightError as error:
                 if error.code not in POSTGRES_AWAY:
                     raise
-                self._room.say(f"{error.message}; trying again")
+                self._room.say(f"{error}; trying again")
                 await asyncio.sleep(AGAIN_S)
 
 

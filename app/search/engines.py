@@ -118,7 +118,7 @@ class Engines:
             engine = await self.of(collection.settings.encoder)
             await engine.searcher.snapshot(collection)
         except WordsightError as error:
-            _log.error("collection %d is answered by its former encoder: %s", collection.id, error.message)
+            _log.error("collection %d is answered by its former encoder: %s", collection.id, error)
             await asyncio.sleep(_AGAIN_S)
             return
         self._answers[collection.id] = collection.settings.encoder

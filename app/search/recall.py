@@ -68,7 +68,7 @@ class RecallWatch:
                 try:
                     await self.look_at(taken)
                 except WordsightError as error:
-                    _log.warning("a search could not be compared with exact search: %s", error.message)
+                    _log.warning("a search could not be compared with exact search: %s", error)
 
     async def look_at(self, taken: Taken) -> None:
         """Compare one search. Raises `EnvironmentMissing` where Postgres is away, `Corrupt` where a file was cut."""

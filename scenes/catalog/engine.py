@@ -6,22 +6,20 @@ from datetime import timedelta
 from typing import Any
 
 from psycopg import AsyncConnection as PsycopgConnection
+from psycopg import Error as PsycopgError
 from psycopg import OperationalError as PsycopgOperationalError
-from sqlalchemy import Executable, text
+from sqlalchemy import Executable, event, text
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from scenes.errors import EnvironmentMissing, Overloaded, WordsightError
+from scenes.catalog.refusals import refusal, unreachable
+from scenes.errors import Overloaded
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(minutes=10)
 LOCK_TIMEOUT = timedelta(seconds=30)
-_BUSY = {"57014", "55P03", "40P01"}  # statement time-out, lock time-out, deadlock
-_NOT_YET = "the database system is"  # starting up, shutting down, in recovery mode
-_BACK_IN_S = 2.0
-"""A Postgres that was killed has recovered in about so long."""
 _UNREACHABLE = (OperationalError, InterfaceError, PsycopgOperationalError, ConnectionError)
 
 
@@ -72,8 +70,9 @@ class Catalog:
             max_overflow=0,
             pool_timeout=CONNECT_TIMEOUT.total_seconds(),
             pool_pre_ping=True,
-            connect_args={"connect_timeout": int(CONNECT_TIMEOUT.total_seconds()), "options": server_options()},
+            connect_args=client_settings(),
         )
+        event.listen(engine.sync_engine, "connect", _begin_session)
         return cls(engine)
 
     @asynccontextmanager
@@ -90,7 +89,7 @@ class Catalog:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[WriteSession]:
-        """Raises `EnvironmentMissing` (`postgres_unreachable`) where Postgres does not answer."""
+        """Raises `EnvironmentMissing`: `postgres_unreachable`, and what `refusals.refusal` names."""
         async with _told_plainly(), self._engine.begin() as connection:
             yield WriteSession(connection)
 
@@ -121,39 +120,37 @@ class Catalog:
         await self._engine.dispose()
 
 
-def server_options() -> str:
-    """Options each connection starts with: time limits on statements and locks, one time zone."""
+def client_settings() -> dict[str, Any]:
+    """How the driver connects: it waits so long, and texts are UTF-8 whatever the environment says."""
+    return {"connect_timeout": int(CONNECT_TIMEOUT.total_seconds()), "client_encoding": "utf8"}
+
+
+def session_settings() -> str:
+    """What each connection runs first: time limits on statements and locks, one time zone.
+
+    As a statement, since poolers such as PgBouncer refuse them among the parameters of a connection.
+    """
     statement_ms = int(STATEMENT_TIMEOUT.total_seconds() * 1_000)
     lock_ms = int(LOCK_TIMEOUT.total_seconds() * 1_000)
-    return f"-c statement_timeout={statement_ms} -c lock_timeout={lock_ms} -c timezone=UTC"
+    named = {"statement_timeout": str(statement_ms), "lock_timeout": str(lock_ms), "timezone": "UTC"}
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', false)" for name, value in named.items())
 
 
-def unreachable(error: Exception) -> EnvironmentMissing:
-    """The one sentence for a Postgres that can't be had: it does not answer, or it answers and refuses."""
-    lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
-    refusal = lines[0].partition("FATAL:")[2].strip()
-    if refusal.startswith(_NOT_YET):
-        told, fix = f"Postgres: {refusal}", "try again in a few seconds"
-        return EnvironmentMissing("postgres_unreachable", told, fix=fix, retry_after_s=_BACK_IN_S)
-    told = f"Postgres refuses the connection: {refusal}" if refusal else f"Postgres does not answer: {lines[0]}"
-    look_at = "the user, the password and the database in DATABASE_URL" if refusal else "DATABASE_URL and that it runs"
-    fix = f"check {look_at}; without DATABASE_URL an embedded one is started"
-    return EnvironmentMissing("postgres_unreachable", told, fix=fix, retry_after_s=_BACK_IN_S)
-
-
-def _named(error: Exception) -> WordsightError:
-    """A server that is busy is not a server that is away: they are told apart by SQLSTATE."""
-    state = getattr(getattr(error, "orig", error), "sqlstate", None)
-    if state in _BUSY:
-        return Overloaded("postgres_busy", "Postgres took too long: a time limit was reached", retry_after_s=1.0)
-    return unreachable(error)
+def _begin_session(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute(session_settings())
+    cursor.close()
+    connection.commit()
 
 
 @asynccontextmanager
 async def _told_plainly() -> AsyncIterator[None]:
     try:
         yield
-    except _UNREACHABLE as error:
-        raise _named(error) from error
     except PoolTimeoutError as error:
         raise Overloaded("postgres_busy", "all connections to Postgres are in use", retry_after_s=1.0) from error
+    except (DBAPIError, PsycopgError, ConnectionError) as error:
+        named = refusal(error)
+        if named is None and not isinstance(error, _UNREACHABLE):
+            raise
+        raise named or unreachable(error) from error

@@ -32,4 +32,4 @@ def _look(over: threading.Event, lives: Callable[[], bool], revive: Callable[[],
             revive()
             _log.warning("what was killed runs again")
         except WordsightError as error:
-            _log.warning("%s", error.message)
+            _log.warning("%s", error)

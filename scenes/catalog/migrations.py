@@ -1,21 +1,26 @@
 """Bring a database to the newest schema: Alembic under an advisory lock, with a lock time-out."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg import Error as PsycopgError
+from psycopg import OperationalError as PsycopgOperationalError
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from scenes.catalog import queue_schema
-from scenes.catalog.engine import CONNECT_TIMEOUT, unreachable
+from scenes.catalog.engine import client_settings
+from scenes.catalog.refusals import refusal, unreachable
+from scenes.catalog.server_check import check_server
 from scenes.errors import EnvironmentMissing
 
-MINIMUM_SERVER = 15
 _ADVISORY_LOCK = 0x776F726473  # 'words'
 _LOCK_TIMEOUT_MS = 10_000
 
@@ -23,29 +28,25 @@ _LOCK_TIMEOUT_MS = 10_000
 def migrate(url: str) -> None:
     """Upgrade to the newest schema; does nothing where it is there already. Safe from several processes at once.
 
-    Raises `EnvironmentMissing`: `postgres_unreachable`, `postgres_too_old`.
+    Raises `EnvironmentMissing`: `postgres_unreachable`, what `check_server` raises, `postgres_schema_newer`, and what
+    `refusals.refusal` names; `Overloaded` (`postgres_busy`).
     """
-    try:
-        with _engine(url).connect() as connection:
-            _upgrade(connection)
-    except OperationalError as error:
-        raise unreachable(error) from error
+    with _told_plainly(), _engine(url).connect() as connection:
+        _upgrade(connection)
 
 
 def is_current(url: str) -> bool:
     """Has the database the newest schema? Raises `EnvironmentMissing` (`postgres_unreachable`)."""
-    try:
-        with _engine(url).connect() as connection:
-            return _is_current(connection)
-    except OperationalError as error:
-        raise unreachable(error) from error
+    with _told_plainly(), _engine(url).connect() as connection:
+        return _is_current(connection)
 
 
 def _upgrade(connection: Connection) -> None:
-    _check_server(connection)
+    check_server(connection)
     connection.commit()
     if _is_current(connection):
         return
+    _refuse_newer(connection)
     connection.rollback()
     connection.execute(text(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -62,19 +63,30 @@ def _upgrade(connection: Connection) -> None:
         connection.commit()
 
 
-def _check_server(connection: Connection) -> None:
-    number = int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
-    if number < MINIMUM_SERVER:
+def _refuse_newer(connection: Connection) -> None:
+    revision = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(_settings()).walk_revisions()}
+    if revision is not None and revision not in known:
         raise EnvironmentMissing(
-            "postgres_too_old",
-            f"this is PostgreSQL {number}; wordsight needs {MINIMUM_SERVER} or newer",
-            fix="point DATABASE_URL at a newer server",
+            "postgres_schema_newer",
+            f"the database has the schema {revision!r}, of a newer wordsight or of another program",
+            fix="install the newer version, or name another database in DATABASE_URL",
         )
 
 
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, PsycopgError) as error:
+        named = refusal(error)
+        if named is None and not isinstance(error, OperationalError | PsycopgOperationalError):
+            raise
+        raise named or unreachable(error) from error
+
+
 def _engine(url: str) -> Engine:
-    timeout = {"connect_timeout": int(CONNECT_TIMEOUT.total_seconds())}
-    return create_engine(url, poolclass=NullPool, connect_args=timeout)
+    return create_engine(url, poolclass=NullPool, connect_args=client_settings())
 
 
 def _revision(connection: Connection) -> str | None:

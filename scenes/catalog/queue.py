@@ -12,10 +12,12 @@ from uuid import UUID
 
 import procrastinate
 from procrastinate import exceptions, jobs, manager, retry
+from psycopg import AsyncConnection
 from psycopg_pool import PoolTimeout
 from sqlalchemy import text
 
-from scenes.catalog.engine import CONNECT_TIMEOUT, ReadSession, WriteSession, server_options, unreachable
+from scenes.catalog.engine import ReadSession, WriteSession, client_settings, session_settings
+from scenes.catalog.refusals import refusal, unreachable
 from scenes.job import JobKind
 
 MOST_ATTEMPTS = 5
@@ -108,9 +110,13 @@ async def open_queue(url: str, handler: Handler, lost_after: timedelta) -> Async
 
     Raises `EnvironmentMissing` (`postgres_unreachable`). What a handler raises besides `Interrupted` ends its job.
     """
-    plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
-    options = {"options": server_options(), "connect_timeout": int(CONNECT_TIMEOUT.total_seconds())}
-    connector = procrastinate.PsycopgConnector(conninfo=plain, min_size=1, max_size=_POOL_SIZE, kwargs=options)
+    connector = procrastinate.PsycopgConnector(
+        conninfo=url.replace("postgresql+psycopg://", "postgresql://", 1),
+        min_size=1,
+        max_size=_POOL_SIZE,
+        kwargs=client_settings(),
+        configure=_begin_session,
+    )
     app = procrastinate.App(connector=connector)
 
     async def run(job: str) -> None:
@@ -139,7 +145,12 @@ def _told_plainly() -> Iterator[None]:
     try:
         yield
     except (exceptions.ConnectorException, PoolTimeout) as error:
-        raise unreachable(error) from error
+        raise refusal(error) or unreachable(error) from error
+
+
+async def _begin_session(connection: AsyncConnection[Any]) -> None:
+    async with connection.transaction():
+        await connection.execute(session_settings())
 
 
 def _unopened() -> manager.JobManager:

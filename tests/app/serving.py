@@ -23,17 +23,19 @@ class Served:
 
 
 @contextmanager
-def served(environment: dict[str, str], *more: str, certificate: Path | None = None) -> Iterator[Served]:
-    """`wordsight serve` until the block ends; over HTTPS where its certificate is told."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+def served(
+    environment: dict[str, str], *more: str, certificate: Path | None = None, host: str = "127.0.0.1"
+) -> Iterator[Served]:
+    """`wordsight serve` until the block ends; over HTTPS where its certificate is given."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
+        free.bind((host, 0))
         port = free.getsockname()[1]
-    program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--port", str(port), *more]
+    program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--host", host, "--port", str(port), *more]
     process = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
     said: list[str] = []
     listener = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
     listener.start()
-    url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
+    url = f"{'https' if certificate else 'http'}://{'[::1]' if ':' in host else host}:{port}"
     try:
         wait_until_ready(process, url, said, certificate)
         yield Served(url, re.findall(r"http\S+/login\?token=\S+", "".join(said))[0], process.pid)
