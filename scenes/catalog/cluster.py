@@ -58,6 +58,12 @@ class Cluster:
 
         Raises `EnvironmentMissing`: `postgres_start_failed`, `postgres_not_private`.
         """
+        try:
+            self._ensure_running()
+        except OSError as error:  # a container where even root may not change owners, a full disk
+            raise _failed(str(error), "run as an ordinary user and make room, or set DATABASE_URL") from error
+
+    def _ensure_running(self) -> None:
         self._stop_stranger()
         self._account.let_pass_alone(self._home)
         self._ensure_programs()

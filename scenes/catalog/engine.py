@@ -58,8 +58,9 @@ class Notices:
 class Catalog:
     """A pool of connections to one Postgres."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, url: str) -> None:
         self._engine = engine
+        self._url = url
 
     @classmethod
     def connect(cls, url: str, *, pool_size: int = 5) -> "Catalog":
@@ -73,7 +74,7 @@ class Catalog:
             connect_args=client_settings(),
         )
         event.listen(engine.sync_engine, "connect", _begin_session)
-        return cls(engine)
+        return cls(engine, url)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[ReadSession]:
@@ -109,7 +110,7 @@ class Catalog:
     @property
     def url(self) -> str:
         """The URL that it was connected by, its password included: never to be shown."""
-        return self._engine.url.render_as_string(hide_password=False)
+        return self._url
 
     async def ping(self) -> None:
         """Ask Postgres for a sign of life. Raises `EnvironmentMissing` (`postgres_unreachable`)."""

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy import make_url
 
 from scenes.catalog.account import postgres_account
 from scenes.catalog.embedded import postgres
+from scenes.catalog.engine import Catalog
 from scenes.catalog.socket_folder import SocketFolder
 from scenes.errors import EnvironmentMissing
 from scenes.private import POSTGRES_GATE
@@ -62,7 +64,7 @@ def socket_folder(url: str) -> Path:
 
 def asked_by_nobody(url: str) -> set[str]:
     """What another user is answered: by this URL, and by one that does not care who the server is."""
-    careless = f"postgresql://postgres@/postgres?host={socket_folder(url)}"
+    careless = f"postgresql://postgres@/postgres?host={quote(str(socket_folder(url)))}"
     program = [sys.executable, "-c", CONNECT, plain(url), careless]
     return set(subprocess.run(program, capture_output=True, text=True, check=True, timeout=30).stdout.split("\n")) - {
         ""
@@ -74,7 +76,7 @@ def opened(request: pytest.FixtureRequest) -> Iterator[tuple[Path, str]]:
     """A data folder in a folder that is closed to others, and the URL of its server."""
     with tempfile.TemporaryDirectory(prefix="wordsight-test-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDSIGHT_SECRET", "gehe1m")
-        with postgres(Path(folder, LONG if request.param == "long" else "home"), None) as url:
+        with postgres(Path(folder, LONG if request.param == "long" else "a home"), None) as url:
             yield Path(folder), url
 
 
@@ -114,9 +116,9 @@ def test_the_socket_is_in_a_folder_of_its_own(opened: tuple[Path, str]) -> None:
 
 
 def test_a_false_server_is_not_believed(opened: tuple[Path, str]) -> None:
-    url = make_url(opened[1])
-    assert url.query["requirepeer"] == postgres_account().name
-    false = url.update_query_dict({"requirepeer": "somebody-else"}).render_as_string(hide_password=False)
+    ours = f"requirepeer={postgres_account().name}"
+    assert ours in opened[1]
+    false = opened[1].replace(ours, "requirepeer=somebody-else")
     with pytest.raises(psycopg.OperationalError, match="requirepeer"):
         psycopg.connect(plain(false))
 
@@ -185,6 +187,28 @@ def test_it_does_not_start_where_the_way_to_it_would_be_opened_to_a_group() -> N
             pass
     assert (refused.value.code, refused.value.exit_code) == ("postgres_not_private", 3)
     assert "setfacl" in (refused.value.fix or "")
+
+
+def test_a_path_with_a_space_reaches_the_driver_and_the_queue(opened: tuple[Path, str]) -> None:
+    assert Catalog.connect(opened[1]).url == opened[1]
+
+
+UNNAMED = """
+import os
+from scenes.catalog.account import our_name
+from scenes.errors import EnvironmentMissing
+os.setgroups([]); os.setgid(54321); os.setuid(54321)
+try:
+    our_name()
+except EnvironmentMissing as error:
+    print(error.code, error.exit_code)
+"""
+
+
+@needs_root
+def test_a_user_id_without_a_name_is_refused_with_what_to_do() -> None:
+    done = subprocess.run([sys.executable, "-c", UNNAMED], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == "postgres_not_private 3\n"
 
 
 class TestSocketFolder:
