@@ -1,25 +1,33 @@
-"""Who is asking, and may they? A bearer key for programs, a session cookie for people."""
+"""Who is asking, and may they? A bearer key for programs, a session cookie for people.
+
+`app.authentication` finds the caller of each request and puts it into the scope; `caller_of` gets it from there.
+"""
 
 import asyncio
 import time
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 
 from app.keys.service import Keys, still_good
 from app.security import may
-from app.state import State, state_of
+from app.state import State
 from scenes.catalog import logins
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
-from scenes.errors import Forbidden, Unauthenticated, WordsightError
+from scenes.errors import Forbidden, Overloaded, Unauthenticated, WordsightError
 
 SESSION_COOKIE = "wordsight_session"
 SESSION_SECONDS = 12 * 3600
+CALLER = "wordsight.caller"
+"""Where in a request's scope its `Caller` is, or the `WordsightError` that says why there is none."""
 _CACHE_SECONDS = 1.0
 _CACHE_SIZE = 1_000
+_STRANGERS_AT_ONCE = 3
+_MOST_ASKED = 500
 _bearer = HTTPBearer(auto_error=False, description="An API key: `wordsight key create`.")
 
 
@@ -37,22 +45,38 @@ class Caller:
 
 
 class KeyCache:
-    """Good keys, remembered for a second: a revoked key is refused within that time. Requests ask once together."""
+    """Good keys, remembered for a second: a revoked key is refused within that time. Requests ask once together.
+
+    Keys that were never seen are asked for a few at a time, so that a flood of invented ones leaves connections to
+    Postgres to everyone else.
+    """
 
     def __init__(self, known: Keys) -> None:
         self._keys = known
         self._seen: dict[str, tuple[float, KeyRow]] = {}
         self._asking: dict[str, asyncio.Future[KeyRow]] = {}
+        self._strangers = asyncio.Semaphore(_STRANGERS_AT_ONCE)
+
+    def has_seen(self, key: str) -> bool:
+        """Was this key a good one lately?"""
+        return key in self._seen
 
     async def check(self, key: str) -> KeyRow:
+        """What a key may do. Raises `Unauthenticated`, `Overloaded` (`too_many_unknown_keys`), `EnvironmentMissing`."""
         until, row = self._seen.get(key, (0.0, None))
         if row is not None and until > time.monotonic():
             return still_good(row)
         asking = self._asking.get(key)
         if asking is None:
-            asking = self._asking[key] = asyncio.ensure_future(self._ask(key))
+            asking = self._asking[key] = asyncio.ensure_future(self._ask(key) if row else self._ask_stranger(key))
             asking.add_done_callback(lambda _done: self._asking.pop(key, None))
         return await asyncio.shield(asking)
+
+    async def _ask_stranger(self, key: str) -> KeyRow:
+        if len(self._asking) > _MOST_ASKED:
+            raise Overloaded("too_many_unknown_keys", "too many unknown keys are being checked", retry_after_s=1.0)
+        async with self._strangers:
+            return await self._ask(key)
 
     async def _ask(self, key: str) -> KeyRow:
         row = await self._keys.check(key)
@@ -62,26 +86,27 @@ class KeyCache:
         return row
 
 
-async def caller(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Caller:
-    """The caller of a REST endpoint. Raises `Unauthenticated`, `Overloaded` (`rate_limited`)."""
-    state = state_of(request)
-    if given is not None:
-        return await key_caller(state, given.credentials)
-    cookie = request.cookies.get(SESSION_COOKIE)
-    if cookie:
-        return await session_caller(state, cookie)
-    raise Unauthenticated(
+async def caller(request: Request, _documented: Annotated[Any, Depends(_bearer)]) -> Caller:
+    """The caller of a REST endpoint. Raises what `caller_of` raises."""
+    return caller_of(request.scope)
+
+
+def caller_of(scope: MutableMapping[str, Any]) -> Caller:
+    """The caller of a request.
+
+    Raises `Unauthenticated`, `Overloaded` (`rate_limited`, `postgres_busy`), `EnvironmentMissing`.
+    """
+    found = scope.get(CALLER)
+    if isinstance(found, Caller):
+        return found
+    raise found if isinstance(found, WordsightError) else no_key()
+
+
+def no_key() -> Unauthenticated:
+    """The error of a request that sends neither a key nor a session."""
+    return Unauthenticated(
         "key_missing", "an API key is needed", fix="send Authorization: Bearer KEY; wordsight key create makes one"
     )
-
-
-async def is_operator(request: Request) -> bool:
-    """Does a request that needs no key carry one that may administer everything?"""
-    try:
-        (await caller(request, await _bearer(request))).require("admin", None)
-    except WordsightError:
-        return False
-    return True
 
 
 async def key_caller(state: State, given: str) -> Caller:

@@ -1,10 +1,16 @@
 """Bounds on what comes in, and headers on what goes out; plain ASGI, so that nothing is buffered."""
 
+import contextlib
 from http import HTTPStatus
+from typing import NoReturn
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import problem
+from app.access import CALLER, Caller
+from app.admission import Admission
+from app.problems import answered, problem
+from scenes.errors import Overloaded
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_IMAGE_BYTES = 1024 * 1024
@@ -24,15 +30,16 @@ _HEADERS = (
 _ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 
 
-class BodyTooLarge(Exception):
-    """The body grew past its bound while it was read."""
+class BodyRefused(Exception):
+    """No more of the body is read; its request gets the refusal for an answer, whatever catches this."""
 
 
 class Bounds:
-    """Refuses bodies over their path's bound with a problem, and adds security headers."""
+    """Refuses bodies over their path's bound, and too many slow ones, with a problem; adds security headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,40 +50,62 @@ class Bounds:
         length = headers.get(b"content-length", b"0")
         most = _most(scope["path"])
         if not length.isdigit() or int(length) > most:
-            await _refuse(scope, receive, secured, most)
+            await _too_large(most)(scope, receive, secured)
             return
-        started = False
+        caller = scope.get(CALLER)
+        if not isinstance(caller, Caller):
+            await self._app(scope, receive, secured)
+            return
+        body, started = _Body(receive, most, self._admission, caller.key.key_id), False
 
         async def watch(message: Message) -> None:
             nonlocal started
-            started = True
-            await secured(message)
+            if body.refusal is None or started:
+                started = True
+                await secured(message)
 
+        with contextlib.suppress(BodyRefused):
+            await self._app(scope, body, watch)
+        if body.refusal is not None and not started:
+            await body.refusal(scope, receive, secured)
+
+
+class _Body:
+    """The body of one request as it is read: how large it is, and that its client is waited for."""
+
+    def __init__(self, receive: Receive, most: int, admission: Admission, key_id: str) -> None:
+        self.refusal: Response | None = None
+        self._receive, self._most = receive, most
+        self._admission, self._key_id = admission, key_id
+        self._size, self._more = 0, True
+
+    async def __call__(self) -> Message:
+        """The next message. Raises `BodyRefused`."""
+        if not self._more:
+            return await self._receive()
         try:
-            await self._app(scope, _bounded(receive, most), watch)
-        except BodyTooLarge:
-            if not started:
-                await _refuse(scope, receive, secured, most)
+            self._admission.await_body(self._key_id)
+        except Overloaded as error:
+            self._refuse(answered(error))
+        try:
+            message = await self._receive()
+        finally:
+            self._admission.body_came(self._key_id)
+        self._more = message.get("more_body", False)
+        self._size += len(message.get("body", b""))
+        if self._size > self._most:
+            self._refuse(_too_large(self._most))
+        return message
+
+    def _refuse(self, refusal: Response) -> NoReturn:
+        self.refusal = refusal
+        raise BodyRefused
 
 
 def _most(path: str) -> int:
     if path.endswith(("/bulk", "/uploads")):
         return MAX_BULK_BYTES
     return MAX_IMAGE_BYTES if "/images/" in path else MAX_BODY_BYTES
-
-
-def _bounded(receive: Receive, most: int) -> Receive:
-    taken = 0
-
-    async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > most:
-            raise BodyTooLarge
-        return message
-
-    return bounded
 
 
 def _secured(send: Send, path: str, scheme: str) -> Send:
@@ -91,7 +120,6 @@ def _secured(send: Send, path: str, scheme: str) -> Send:
     return secured
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
+def _too_large(most: int) -> Response:
     limit = f"a request may be {most} bytes long"
-    response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large", limit, fix="send less at once")
-    await response(scope, receive, send)
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request_too_large", limit, fix="send less at once")

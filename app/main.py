@@ -9,7 +9,9 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
 from app import problems
+from app.admission import Admission
 from app.audit.endpoints import router as audit_router
+from app.authentication import Authentication
 from app.bounds import Bounds
 from app.collections.endpoints import router as collections_router
 from app.health.endpoints import router as health_router
@@ -76,8 +78,10 @@ def create_app(
     mount_pages(app)
     app.add_middleware(Idempotency)
     app.add_middleware(QuickSearch)
-    app.add_middleware(Bounds)
-    app.add_middleware(Watch, metrics=metrics, most=max_concurrent, tracing=tracing)
+    admission = Admission(max_concurrent)
+    app.add_middleware(Bounds, admission=admission)
+    app.add_middleware(Authentication, admission=admission)
+    app.add_middleware(Watch, metrics=metrics, admission=admission, tracing=tracing)
     if cors_origins:
         _open_to(app, cors_origins)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -33,6 +33,17 @@ class Settings(BaseSettings):
     )
     """So many requests are answered at once by a process; what is beyond is refused."""
     requests_per_key: Annotated[float, Field(gt=0)] = Field(500.0, validation_alias="WORDSIGHT_REQUESTS_PER_KEY")
+    connections_per_address: Annotated[int, Field(ge=1)] = Field(
+        512, validation_alias="WORDSIGHT_CONNECTIONS_PER_ADDRESS"
+    )
+    """In all processes together; the first half of an IPv6 address counts as one address."""
+    connections: Annotated[int, Field(ge=1)] = Field(4_096, validation_alias="WORDSIGHT_CONNECTIONS")
+    """Of a process; beyond them the connection that has waited longest makes room."""
+    head_timeout_s: Annotated[float, Field(gt=0)] = Field(10.0, validation_alias="WORDSIGHT_HEAD_TIMEOUT")
+    body_timeout_s: Annotated[float, Field(gt=0)] = Field(10.0, validation_alias="WORDSIGHT_BODY_TIMEOUT")
+    """In each such time a client must send, or read, 1 KiB for each of its seconds."""
+    trusted_proxies: str = Field("", validation_alias="WORDSIGHT_TRUST_PROXY")
+    """Set by `wordsight serve --trust-proxy` for its processes."""
     index_device: Literal["cpu", "gpu"] = Field("cpu", validation_alias="WORDSIGHT_INDEX_DEVICE")
     recall_sample_every_s: Annotated[float, Field(ge=0)] = Field(60.0, validation_alias="WORDSIGHT_RECALL_SAMPLE_EVERY")
     reranker: Path | None = Field(None, validation_alias="WORDSIGHT_RERANKER")

@@ -19,6 +19,8 @@ from scenes.catalog.keys import KeyRow
 class KeyCheck(Protocol):
     """Checks API keys."""
 
+    def has_seen(self, key: str) -> bool: ...
+
     async def check(self, key: str) -> KeyRow: ...
 
 

@@ -12,6 +12,8 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.admission import STREAMS, Admission, is_counted
+from app.authentication import OPEN
 from app.faults import trace_of
 from app.fresh_ids import fresh_id
 from app.metrics import Metrics
@@ -23,11 +25,10 @@ from app.tracing import Tracing
 LIMIT_S = 30.0
 BULK_LIMIT_S = 300.0
 _ID = re.compile(rb"^[A-Za-z0-9._-]{1,64}$")
-_ALWAYS = ("/healthz", "/readyz", "/metrics")
 _LONG = ("/bulk", "/uploads")
-_STREAMS = "/events"
-"""Streams bound their own number and time."""
 _OTHER = "other"
+_GONE = HTTPStatus.BAD_REQUEST
+"""What is counted where the client went away before its request ended, as `app.problems` answers it."""
 
 
 @dataclass(slots=True)
@@ -41,14 +42,13 @@ class Exchange:
 
 
 class Watch:
-    """Lets at most `most` requests in at once."""
+    """Lets requests in as long as `admission` has room."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, most: int, tracing: Tracing | None = None) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, admission: Admission, tracing: Tracing | None = None) -> None:
         self._app = app
         self._tracing = tracing
         self._metrics = metrics
-        self._most = most
-        self._inside = 0
+        self._admission = admission
         self._log = RequestLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,13 +63,14 @@ class Watch:
                 message["headers"] = [*message.get("headers", []), (b"x-request-id", exchange.request_id.encode())]
             await send(message)
 
-        if self._inside >= self._most and scope["path"] not in _ALWAYS:
+        if self._admission.is_full and scope["path"] not in OPEN:
             self._metrics.was_busy()
             await _answer(told, _BUSY)
         elif self._tracing is None:
             await self._admitted(scope, receive, told, exchange)
         else:
             await self._traced(self._tracing, scope, receive, told, exchange)
+        exchange.status = exchange.status or _GONE
         self._tell(scope, exchange)
 
     async def _until_closed(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,12 +80,13 @@ class Watch:
             self._log.write()
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-        counted = not scope["path"].endswith(_STREAMS)
-        self._inside += counted
+        counted = is_counted(scope["path"])
+        if counted:
+            self._admission.begin()
         self._metrics.in_flight.inc()
         try:
             async with asyncio.timeout(_limit_s(scope["path"])):
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, self._aside(send) if counted else send)
         except TimeoutError:
             if not exchange.status:
                 await _answer(send, _TOO_SLOW)
@@ -92,8 +94,21 @@ class Watch:
             exchange.fault = trace_of(error)
             await _failed(send, exchange)
         finally:
-            self._inside -= counted
+            if counted:
+                self._admission.pause()
             self._metrics.in_flight.dec()
+
+    def _aside(self, send: Send) -> Send:
+        """Sending that takes no place: it waits for the client, who may be slow to read."""
+
+        async def aside(message: Message) -> None:
+            self._admission.pause()
+            try:
+                await send(message)
+            finally:
+                self._admission.begin()
+
+        return aside
 
     async def _traced(self, tracing: Tracing, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         parent = _header(scope, b"traceparent").decode("latin-1")
@@ -125,7 +140,7 @@ def route_of(scope: Scope) -> str:
 
 
 def _limit_s(path: str) -> float | None:
-    if path.endswith(_STREAMS):
+    if path.endswith(STREAMS):
         return None
     return BULK_LIMIT_S if path.endswith(_LONG) else LIMIT_S
 

@@ -28,7 +28,8 @@ _HUNG_AFTER_S = 10
 
 ONE_THREAD_A_CALL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """Many requests at once share the cores better than the threads of a call; read when NumPy and tokenizers load."""
-_SPREADING = "app.spreading.loop:SpreadingLoop"
+_LOOP = "app.spreading.loop:ServerLoop"
+_HTTP = "app.http_protocol:BoundedHttp"
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")]
@@ -60,6 +61,7 @@ def serve(
     _one_thread_a_call()
     import uvicorn
 
+    from app.connection_bounds import Proxies
     from app.tracing import check_tracing
     from indexer.reranker_files import find_reranker
     from scenes.catalog.embedded import postgres
@@ -69,6 +71,7 @@ def serve(
     scheme = "https" if tls_certificate else "http"
     config = settings()
     check_tracing(config.traces)
+    Proxies.parse(trust_proxy or "")
     if config.reranker is not None:
         find_reranker(config.reranker)
     refuse_unusable(host, port)
@@ -79,6 +82,7 @@ def serve(
         token = asyncio.run(_login_token(config, url))
         output.say(f"wordsight starts on {scheme}://{_in_url(host)}:{port}")
         os.environ["WORDSIGHT_SERVER_PROCESSES"] = str(workers)
+        os.environ["WORDSIGHT_TRUST_PROXY"] = trust_proxy or ""
         here = f"{scheme}://{_here(host)}:{port}"
         _when_ready(f"{here}/healthz", f"ready; open in a browser (works once): {here}/login?token={token}")
         uvicorn.run(
@@ -87,8 +91,10 @@ def serve(
             host=host,
             port=port,
             workers=workers,
-            loop=_SPREADING if workers > 1 else "auto",
-            log_level="warning",
+            loop=_LOOP,
+            http=_HTTP,
+            ws="none",
+            log_level="error",
             access_log=False,
             server_header=False,
             ssl_certfile=tls_certificate,

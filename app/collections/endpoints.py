@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Strict
 
 from app.access import CallerDependency
@@ -69,9 +69,12 @@ async def list_collections(request: Request, caller: CallerDependency) -> Collec
 
 
 @router.post("", responses=_PROBLEMS, status_code=HTTPStatus.CREATED)
-async def create_collection(body: Collection, request: Request, caller: CallerDependency) -> CollectionState:
+async def create_collection(
+    body: Collection, request: Request, response: Response, caller: CallerDependency
+) -> CollectionState:
     """Make an empty collection."""
     caller.require("admin", body.name)
+    response.headers["Location"] = f"/v1/collections/{body.name}"
     async with audited(state_of(request), caller, "collection.create", body.name) as session:
         return await _state(session, await collections.create(session, body))
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from app.access import is_operator
+from app.authentication import is_operator
 from app.metrics import CONTENT_TYPE
 from app.problems import responses
 from app.state import state_of
@@ -46,7 +46,7 @@ async def ready(request: Request) -> Readiness:
     state = state_of(request)
     await state.catalog.ping()
     troubles = sorted(state.service.engines.troubles().items())
-    if troubles and not await is_operator(request):
+    if troubles and not await is_operator(request.scope):
         troubles = [(number, _DAMAGED) for number, _ in troubles]
     below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]

@@ -83,7 +83,8 @@ def version_body(version: Version) -> VersionBody:
     return VersionBody(**{name: getattr(version, name) for name in VersionBody.model_fields})
 
 
-def tagged(response: Response, view: ImageView) -> ImageBody:
-    """An image's body, with the ETag of its description on the response."""
+def tagged(response: Response, collection: str, view: ImageView) -> ImageBody:
+    """An image's body, with the ETag of its description and the path of the image on the response."""
     response.headers["ETag"] = f'"{view.description_id}"'
+    response.headers["Content-Location"] = f"/v1/collections/{collection}/images/{view.image_id}"
     return image_body(view)

@@ -77,7 +77,7 @@ async def put_image(
         await publishing.publish(session, row.id, [sent])
         view = await images.get(session, row.id, image_id)
     state.service.collections.forget(collection)
-    return tagged(response, view)
+    return tagged(response, collection, view)
 
 
 @bulk_router.post("/bulk", responses=PROBLEMS, openapi_extra=_NDJSON)
@@ -126,7 +126,7 @@ async def edit_description(
         row = await collections.get(session, collection)
         view = await history.edit(session, row.id, image_id, body, expected)
     state.service.collections.forget(collection)
-    return tagged(response, view)
+    return tagged(response, collection, view)
 
 
 @router.post("/{image_id}/description/undo", responses=_EDIT_PROBLEMS)
@@ -146,7 +146,7 @@ async def undo_description(
         row = await collections.get(session, collection)
         view = await history.undo(session, row.id, image_id, expected)
     state.service.collections.forget(collection)
-    return tagged(response, view)
+    return tagged(response, collection, view)
 
 
 def _expected(if_match: str | None) -> int:

@@ -51,12 +51,17 @@ async def get_image(
     caller.require("search", collection)
     async with state_of(request).catalog.reading() as session:
         row = await collections.get(session, collection)
-        return tagged(response, await images.get(session, row.id, image_id))
+        return tagged(response, collection, await images.get(session, row.id, image_id))
 
 
 @router.patch("/{image_id}", responses=PROBLEMS)
 async def patch_metadata(
-    collection: CollectionPath, image_id: ImageIdPath, body: MetadataPatch, request: Request, caller: CallerDependency
+    collection: CollectionPath,
+    image_id: ImageIdPath,
+    body: MetadataPatch,
+    request: Request,
+    response: Response,
+    caller: CallerDependency,
 ) -> ImageBody:
     """Change an image's metadata."""
     caller.require("ingest", collection)
@@ -65,7 +70,7 @@ async def patch_metadata(
         row = await collections.get(session, collection)
         view = await images.set_metadata(session, row.id, image_id, body.metadata)
     state.service.collections.forget(collection)
-    return image_body(view)
+    return tagged(response, collection, view)
 
 
 @router.delete("/{image_id}", responses=PROBLEMS, status_code=HTTPStatus.NO_CONTENT)

@@ -91,9 +91,10 @@ async def get_job(job_id: UUID, request: Request, caller: CallerDependency) -> J
 
 
 @router.post("/{job_id}/cancel", responses=PROBLEMS, status_code=HTTPStatus.ACCEPTED)
-async def cancel_job(job_id: UUID, request: Request, caller: CallerDependency) -> JobBody:
+async def cancel_job(job_id: UUID, request: Request, response: Response, caller: CallerDependency) -> JobBody:
     """Ask a job to stop: nothing more is described; what is described already is published."""
     await _mine(job_id, request, caller)
+    response.headers["Content-Location"] = f"/v1/jobs/{job_id}"
     return job_body(await state_of(request).desk.cancel(job_id, caller.key.key_id))
 
 

@@ -93,9 +93,10 @@ async def list_keys(request: Request, caller: CallerDependency) -> KeyList:
 async def revoke_key(key_id: KeyIdPath, request: Request, caller: CallerDependency) -> None:
     """Revoke a key; every server refuses it within a second."""
     state = state_of(request)
+    async with state.catalog.reading() as read:
+        of = (await keys.get(read, key_id)).collection
+    caller.require("admin", of)
     async with writing(state.catalog) as session:
-        of = (await keys.get(session, key_id)).collection
-        caller.require("admin", of)
         await keys.revoke(session, key_id)
         await audit.add(session, caller.key.key_id, "key.revoke", of, key_id)
 

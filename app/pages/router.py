@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import ValidationError
 
-from app.access import SESSION_COOKIE, SESSION_SECONDS, log_in, session_caller
+from app.access import SESSION_COOKIE, SESSION_SECONDS, caller_of, log_in
 from app.pages.chance import chance
 from app.pages.highlight import highlighted
 from app.pages.sketch import sketch
@@ -109,7 +109,7 @@ async def _home(request: Request, state: State) -> Response:
 async def _guarded(request: Request, page: Page, **facts: str) -> Response:
     state = state_of(request)
     try:
-        await session_caller(state, request.cookies.get(SESSION_COOKIE, ""))
+        caller_of(request.scope)
         return await page(request, state)
     except Unauthenticated as error:
         return _needs_login(request, error)

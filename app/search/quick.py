@@ -1,7 +1,7 @@
 """The short way to a search: from the request's bytes to the answer's, past routing and response models.
 
-It takes what is plainly a search with an API key: same checks, same service, same answer. All else – a malformed body,
-a session cookie, another path – goes the long way, which also tells what is wrong with it.
+It takes what is plainly a search: same checks, same service, same answer. All else – a malformed body, another path –
+goes the long way, which also tells what is wrong with it.
 """
 
 import re
@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import problems
-from app.access import key_caller
+from app.access import caller_of
 from app.bodies import again, whole
 from app.search.endpoints import router
 from app.state import State
@@ -23,7 +23,6 @@ from scenes.errors import WordsightError
 
 ROUTE = f"{router.prefix}/search"
 _PATH = re.compile(r"/v1/collections/([a-z0-9][a-z0-9_-]{0,62})/search")
-_BEARER = "Bearer "
 _JSON = "application/json"
 
 
@@ -36,10 +35,14 @@ class QuickSearch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         named = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        headers = Headers(scope=scope) if named else None
-        key = headers.get("authorization", "") if headers else ""
-        if named is None or headers is None or not key.startswith(_BEARER) or headers.get("content-type") != _JSON:
+        if named is None or Headers(scope=scope).get("content-type") != _JSON:
             await self._app(scope, receive, send)
+            return
+        scope["route"] = self._route
+        try:
+            caller_of(scope).require("search", named[1])
+        except WordsightError as error:
+            await problems.answered(error)(scope, receive, send)
             return
         body = await whole(receive)
         if body is None:
@@ -49,15 +52,12 @@ class QuickSearch:
         except ValidationError:
             await self._app(scope, again(body), send)
             return
-        scope["route"] = self._route
-        answer = await _answer(scope["app"].state.wordsight, key.removeprefix(_BEARER), named[1], query)
+        answer = await _answer(scope["app"].state.wordsight, named[1], query)
         await answer(scope, receive, send)
 
 
-async def _answer(state: State, key: str, collection: str, query: Query) -> Response:
+async def _answer(state: State, collection: str, query: Query) -> Response:
     try:
-        caller = await key_caller(state, key)
-        caller.require("search", collection)
         reply = await state.service.reply(collection, query)
     except WordsightError as error:
         return problems.answered(error)

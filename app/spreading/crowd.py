@@ -15,6 +15,19 @@ _LOOK_EVERY_S = 1.0
 """So often is looked which processes there are; what they tell is read each time."""
 
 
+class Alone:
+    """A process that shares its socket with no other."""
+
+    def came(self) -> None: ...
+
+    def went(self) -> None: ...
+
+    def has_more_than_another(self) -> bool:
+        return False
+
+    def leave(self) -> None: ...
+
+
 class Crowd:
     """This process's connections beside those of the others; to be used from one thread."""
 

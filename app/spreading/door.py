@@ -1,28 +1,39 @@
-"""The door of a server process that shares its socket with others: one connection at a time, and where another process
-has fewer, it goes first.
+"""The door of a server process: one connection at a time, as long as `app.connections` has room for it.
 
-A loop that takes all who wait takes whole bursts: of 32 connections that are kept, one process may get 29, and its core
-is then the pace of the server while another idles.
+Where several processes share the socket and another one has fewer connections, it goes first: a loop that takes all who
+wait takes whole bursts. Of 32 connections that are kept, one process may get 29, and its core is then the pace of the
+server while another idles.
 """
 
 import asyncio
+import contextlib
 import logging
 import select
 import socket
 import ssl
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
+from typing import cast
 
-from app.spreading.crowd import Crowd
+from app.connections import LOOK_EVERY_S, Connection, Connections, Watched
+from app.spreading.crowd import Alone, Crowd
 
 COURTESY = timedelta(milliseconds=200)
 """So long another process is let go first: one that hangs keeps nobody waiting for longer."""
 _PAUSE_S = 0.001
 _FULL_S = 0.1
 """How long nobody is let in where the system has no room for another connection."""
+_HANDSHAKE_S = 10.0
+_REFUSAL_BODY = (
+    b'{"type": "about:blank", "title": "Too Many Requests", "status": 429, "code": "too_many_connections", '
+    b'"detail": "there are too many connections from this address, or in all", "fix": "use fewer, and keep them"}'
+)
+_REFUSAL = (
+    b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n"
+    b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(_REFUSAL_BODY), _REFUSAL_BODY)
+)
 _log = logging.getLogger(__name__)
-MakeProtocol = Callable[[], asyncio.Protocol]
+MakeProtocol = Callable[[], Watched]
 
 
 class Door:
@@ -33,17 +44,23 @@ class Door:
         loop: asyncio.AbstractEventLoop,
         listening: socket.socket,
         make: MakeProtocol,
-        crowd: Crowd,
+        crowd: Crowd | Alone,
+        connections: Connections,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`listening` is bound; each connection gets a protocol of `make` that tells the crowd when it went."""
+        """`listening` is bound; each connection gets a protocol of `make`."""
         self._loop, self._make, self._crowd, self._tls = loop, make, crowd, tls
+        self._connections = connections
         self._listening = listening
         self._coming: set[asyncio.Task[None]] = set()
         self._courteous_since: float | None = None
         self._again: asyncio.TimerHandle | None = None
         self._waiting = select.poll()
         self._waiting.register(listening, select.POLLIN)
+
+    @property
+    def listening(self) -> socket.socket:
+        return self._listening
 
     def open(self, backlog: int) -> None:
         self._listening.setblocking(False)
@@ -57,6 +74,8 @@ class Door:
             self._again.cancel()
         if self._listening.fileno() >= 0:
             self._loop.remove_reader(self._listening.fileno())
+            self._waiting.unregister(self._listening)
+            self._listening.close()
 
     async def wait_closed(self) -> None:
         """Nothing of it outlives `close` but those who are on their way in."""
@@ -92,41 +111,56 @@ class Door:
 
     def _let_in(self) -> None:
         try:
-            connection, _ = self._listening.accept()
+            connection, (host, *_) = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
             _log.error("no connection can be let in for a moment: %s", error)
             self._pause(_FULL_S)
             return
-        self._crowd.came()
-        coming = self._loop.create_task(self._welcome(connection))
-        self._coming.add(coming)
-        coming.add_done_callback(self._coming.discard)
-
-    async def _welcome(self, connection: socket.socket) -> None:
         connection.setblocking(False)
+        if not self._connections.has_room(host):
+            self._refuse(connection)
+            return
+        self._crowd.came()
+        one = self._connections.add(host, self._make())
+        one.arriving = self._loop.create_task(self._welcome(connection, one))
+        self._coming.add(one.arriving)
+        one.arriving.add_done_callback(self._coming.discard)
+
+    def _refuse(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            if self._tls is None:
+                connection.send(_REFUSAL)
+
+    async def _welcome(self, connection: socket.socket, one: Connection) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        lost = one.protocol.connection_lost
+
+        def went(exc: Exception | None) -> None:
+            self._went(one)
+            lost(exc)
+
+        one.protocol.connection_lost = went  # type: ignore[method-assign]
+        handshake_s = None if self._tls is None else _HANDSHAKE_S
+        protocol = cast(asyncio.Protocol, one.protocol)
         try:
-            await self._loop.connect_accepted_socket(self._make, connection, ssl=self._tls)
+            await self._loop.connect_accepted_socket(
+                lambda: protocol, connection, ssl=self._tls, ssl_handshake_timeout=handshake_s
+            )
         except (OSError, asyncio.CancelledError) as error:  # mostly a client that speaks no TLS
             connection.close()
-            self._crowd.went()
+            self._went(one)
             _log.debug("a connection went before it was in: %s", error)
+        one.arriving = None
+
+    def _went(self, one: Connection) -> None:
+        if self._connections.remove(one):
+            self._crowd.went()
 
 
-def counted(make: MakeProtocol, crowd: Crowd) -> MakeProtocol:
-    """Protocols that tell the crowd when their connection went."""
-    return partial(_counted, make, crowd)
-
-
-def _counted(make: MakeProtocol, crowd: Crowd) -> asyncio.Protocol:
-    protocol = make()
-    lost = protocol.connection_lost
-
-    def went(exc: Exception | None) -> None:
-        crowd.went()
-        lost(exc)
-
-    protocol.connection_lost = went  # type: ignore[method-assign]
-    return protocol
+def looking_after(loop: asyncio.AbstractEventLoop, connections: Connections, is_open: Callable[[], bool]) -> None:
+    """Look at the connections now and then, as long as the server is open or some are left."""
+    connections.look()
+    if is_open() or len(connections):
+        loop.call_later(LOOK_EVERY_S, looking_after, loop, connections, is_open)

@@ -1,7 +1,8 @@
-"""Answers to writes that were sent with an Idempotency-Key, kept for a day.
+"""What writes that were sent with an Idempotency-Key did, kept for a day.
 
-An answer is committed in the transaction of the write that it tells of: there is never one without the other, wherever
-a process or Postgres itself was killed.
+It is committed in the transaction of the write itself: there is never one without the other, wherever a process or
+Postgres itself was killed. The body of an answer is never kept, as it may hold a description that is erased later: of a
+thing that was written, the path is kept.
 """
 
 import hashlib
@@ -19,12 +20,11 @@ KEPT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The answer that was given."""
+    """The status that was answered, and the path of what was written, where the answer had a body."""
 
     request_sha256: bytes
     status: int
-    media_type: str
-    body: bytes
+    resource: str | None
 
 
 async def hold(session: WriteSession, caller: bytes, key: str) -> bool:
@@ -35,15 +35,15 @@ async def hold(session: WriteSession, caller: bytes, key: str) -> bool:
 
 
 async def found(session: ReadSession, caller: bytes, key: str) -> Kept | None:
-    """The answer that a write with this key got in the last day."""
+    """What a write with this key did in the last day."""
     mine = (idempotency.c.caller == caller, idempotency.c.key == key)
     recent = (idempotency.c.status.is_not(None), idempotency.c.created_at > func.now() - KEPT)
     row = (await session.execute(select(idempotency).where(*mine, *recent))).one_or_none()
-    return None if row is None else Kept(row.request_sha256, row.status, row.media_type, row.body)
+    return None if row is None else Kept(row.request_sha256, row.status, row.resource)
 
 
 async def keep(session: WriteSession, caller: bytes, key: str, answer: Kept) -> None:
-    """Keep the answer, in place of one that is older than a day."""
+    """Keep what was done, in place of what is older than a day."""
     values = {name: getattr(answer, name) for name in Kept.__slots__} | {"created_at": func.now()}
     new = upsert(idempotency).values(caller=caller, key=key, **values)
     await session.execute(new.on_conflict_do_update(index_elements=["caller", "key"], set_=values))

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from starlette.types import Message, Receive, Scope, Send
 
+from app.admission import Admission
 from app.metrics import Metrics
 from app.stages import kept, staged
 from app.tracing import open_tracing
@@ -95,7 +96,7 @@ async def test_of_few_requests_those_are_told_that_failed_or_whose_caller_traces
         await staged("work", asyncio.sleep(0))
         await send({"type": "http.response.start", "status": scope["status"]})
 
-    watch = Watch(app, Metrics(), 9, tracing)
+    watch = Watch(app, Metrics(), Admission(9), tracing)
     for method, status, parent in (
         ("PLAIN", 200, ""),
         ("REFUSED", 429, ""),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.admission import Admission
 from app.limits import KeyLimits
 from app.metrics import Metrics
 from app.settings import ADMITTED_PER_CORE, Settings
@@ -36,7 +37,7 @@ class Slow:
 
 async def test_what_is_over_the_bound_is_refused_at_once_and_the_rest_is_answered() -> None:
     slow, metrics = Slow(), Metrics()
-    transport = httpx.ASGITransport(app=Watch(slow, metrics, most=3))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=Watch(slow, metrics, Admission(3)))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         waiting = [asyncio.create_task(client.get("/x")) for _ in range(3)]
         await asyncio.sleep(0.05)
@@ -71,7 +72,7 @@ async def test_a_fault_is_answered_counted_and_logged_with_its_request_and_witho
     caplog: pytest.LogCaptureFixture, request_lines: Callable[[], list[Any]]
 ) -> None:
     metrics = Metrics()
-    transport = httpx.ASGITransport(app=Watch(Faulty(begins=False), metrics, most=3))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=Watch(Faulty(begins=False), metrics, Admission(3)))  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         answer = await client.get("/x", headers={"X-Request-Id": "mine-1"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
@@ -91,7 +92,7 @@ async def test_an_answer_that_broke_off_is_left_incomplete_and_counts_as_failed(
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    watch = Watch(Faulty(begins=True), metrics, most=3)  # type: ignore[arg-type]
+    watch = Watch(Faulty(begins=True), metrics, Admission(3))  # type: ignore[arg-type]
     scope = {"type": "http", "method": "GET", "path": "/x", "headers": []}
     await watch(scope, None, send)  # type: ignore[arg-type]
     assert [(one["type"], one.get("status")) for one in sent] == [("http.response.start", 200)]
@@ -100,7 +101,7 @@ async def test_an_answer_that_broke_off_is_left_incomplete_and_counts_as_failed(
 
 async def test_a_refusal_reads_no_body() -> None:
     slow = Slow()
-    watch = Watch(slow, Metrics(), most=1)  # type: ignore[arg-type]
+    watch = Watch(slow, Metrics(), Admission(1))  # type: ignore[arg-type]
     scope = {"type": "http", "method": "POST", "path": "/x", "headers": []}
     sent: list[dict[str, object]] = []
 
