@@ -21,6 +21,11 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+_ENCODED_SLASH = b"%2f"
+_SAFE = ("GET", "HEAD")
+_NO_ADDRESS = problem(
+    HTTPStatus.NOT_FOUND, "not_found", "a name in the address is empty or holds a slash", fix="check the ids in it"
+)
 _ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -29,7 +34,7 @@ class BodyTooLarge(Exception):
 
 
 class Bounds:
-    """Refuses bodies over their path's bound with a problem, and adds security headers."""
+    """Refuses bodies over their path's bound and addresses that mislead, and adds security headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,6 +45,9 @@ class Bounds:
             return
         headers = dict(scope["headers"])
         secured = _secured(send, scope["path"], scope["scheme"])
+        if _misleads(scope):
+            await _NO_ADDRESS(scope, receive, secured)
+            return
         length = headers.get(b"content-length", b"0")
         most = _most(scope["path"])
         if not length.isdigit() or int(length) > most:
@@ -57,6 +65,17 @@ class Bounds:
         except BodyTooLarge:
             if not started:
                 await _refuse(scope, receive, secured, most)
+
+
+def _misleads(scope: Scope) -> bool:
+    """Would an id in the address lead to another endpoint?
+
+    An encoded slash is routed like a plain one. Clients turn `/images/..` into `/`, which a redirect would lead on to
+    the collection itself: only what changes nothing is redirected.
+    """
+    path: str = scope["path"]
+    is_open = path.endswith("/") and path != "/" and scope["method"] not in _SAFE
+    return is_open or _ENCODED_SLASH in scope["raw_path"].lower()
 
 
 def _most(path: str) -> int:
