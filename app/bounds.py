@@ -14,12 +14,12 @@ _CSP = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_DOCS = ("/docs", "/redoc")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # without any, browsers hide the Origin of our own forms
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", _CSP),
 )
 _ENCODED_SLASH = b"%2f"
 _SAFE = ("GET", "HEAD")
@@ -44,7 +44,7 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        secured = _secured(send, scope["path"], scope["scheme"])
+        secured = _secured(send, scope["scheme"])
         if _misleads(scope):
             await _NO_ADDRESS(scope, receive, secured)
             return
@@ -98,9 +98,8 @@ def _bounded(receive: Receive, most: int) -> Receive:
     return bounded
 
 
-def _secured(send: Send, path: str, scheme: str) -> Send:
-    extra = _HEADERS if path.startswith(_DOCS) else (*_HEADERS, (b"content-security-policy", _CSP))
-    extra = (*extra, _ONLY_HTTPS) if scheme == "https" else extra
+def _secured(send: Send, scheme: str) -> Send:
+    extra = (*_HEADERS, _ONLY_HTTPS) if scheme == "https" else _HEADERS
 
     async def secured(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -13,12 +13,13 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from scenes.errors import EnvironmentMissing, Overloaded, WordsightError
+from scenes.errors import BadInput, EnvironmentMissing, Overloaded, WordsightError
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(minutes=10)
 LOCK_TIMEOUT = timedelta(seconds=30)
 _BUSY = {"57014", "55P03", "40P01"}  # statement time-out, lock time-out, deadlock
+_LIMIT_EXCEEDED = "54"
 _NOT_YET = "the database system is"  # starting up, shutting down, in recovery mode
 _BACK_IN_S = 2.0
 """A Postgres that was killed has recovered in about so long."""
@@ -146,6 +147,8 @@ def _named(error: Exception) -> WordsightError:
     state = getattr(getattr(error, "orig", error), "sqlstate", None)
     if state in _BUSY:
         return Overloaded("postgres_busy", "Postgres took too long: a time limit was reached", retry_after_s=1.0)
+    if state is not None and state.startswith(_LIMIT_EXCEEDED):
+        return BadInput("too_large_to_store", "a text is larger than Postgres can index", fix="send a shorter one")
     return unreachable(error)
 
 
