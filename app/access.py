@@ -5,7 +5,7 @@
 
 import asyncio
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,9 +14,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from app.keys.service import Keys, still_good
+from app.origins import check_origin
 from app.security import may
 from app.state import State
-from scenes.catalog import logins
+from scenes.catalog import logins, sessions
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
 from scenes.errors import Forbidden, Overloaded, Unauthenticated, WordsightError
 
@@ -116,12 +117,27 @@ async def key_caller(state: State, given: str) -> Caller:
     return Caller(key)
 
 
-async def session_caller(state: State, cookie: str) -> Caller:
-    """The person behind a session cookie. Raises `Unauthenticated` (`session_over`)."""
-    name = state.secret.read_session(cookie)
-    if name is None:
-        raise Unauthenticated("session_over", "this session is over", fix="open the link that `wordsight serve` prints")
-    return Caller(_person(name))
+async def session_caller(state: State, cookie: str, scope: Mapping[str, Any]) -> Caller:
+    """The person behind the session cookie of a request with this ASGI scope.
+
+    Raises `Unauthenticated` (`session_over`), `Forbidden` (`origin_not_allowed`).
+    """
+    session = state.secret.read_session(cookie)
+    if session is None:
+        raise _session_over()
+    check_origin(scope["method"], dict(scope["headers"]), scope["scheme"])
+    async with state.catalog.reading() as catalog:
+        if await sessions.has_ended(catalog, session.session_id):
+            raise _session_over()
+    return Caller(_person(session.key_id))
+
+
+async def log_out(state: State, cookie: str) -> None:
+    """End the session of a cookie: no server takes the cookie, or a copy of it, from now on."""
+    session = state.secret.read_session(cookie)
+    if session is not None:
+        async with state.catalog.writing() as catalog:
+            await sessions.end(catalog, session.session_id, session.expires_at)
 
 
 async def log_in(state: State, token: str) -> str:
@@ -133,6 +149,10 @@ async def log_in(state: State, token: str) -> str:
             "login_link_spent", "this link was used already or is too old", fix="wordsight serve prints a fresh one"
         )
     return state.secret.sign_session("person", time.time() + SESSION_SECONDS)
+
+
+def _session_over() -> Unauthenticated:
+    return Unauthenticated("session_over", "this session is over", fix="open the link that `wordsight serve` prints")
 
 
 def _person(name: str) -> KeyRow:

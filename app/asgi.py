@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from app.access import KeyCache
 from app.jobs.desk import Desk
 from app.keys.service import Keys
-from app.limits import KeyLimits
+from app.limits import KeyLimits, open_streams, open_uploads
 from app.main import create_app
 from app.metrics import Metrics
 from app.request_log import REQUESTS
@@ -147,6 +147,17 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                 keys = KeyCache(Keys(catalog, secret))
                 metrics.is_ready()
                 with _seldom_collected():
-                    yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
+                    yield State(
+                        catalog,
+                        service,
+                        log,
+                        keys,
+                        secret,
+                        limits,
+                        metrics,
+                        _desk(catalog, config),
+                        open_streams(config.streams_per_key),
+                        open_uploads(config.uploads_per_key),
+                    )
         finally:
             service.close()

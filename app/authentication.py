@@ -72,11 +72,11 @@ async def is_operator(scope: Scope) -> bool:
 
 
 async def _by_session(scope: Scope) -> Caller:
-    """The person of a session cookie. Raises `Unauthenticated`."""
+    """The person of a session cookie. Raises `Unauthenticated`, `Forbidden` (`origin_not_allowed`)."""
     cookie = cookie_parser(dict(scope["headers"]).get(b"cookie", b"").decode("latin-1")).get(SESSION_COOKIE)
     if not cookie:
         raise no_key()
-    return await session_caller(_state(scope), cookie)
+    return await session_caller(_state(scope), cookie, scope)
 
 
 def _state(scope: Scope) -> State:

@@ -20,12 +20,17 @@ _CSP = (
     b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_DOCS = ("/docs", "/redoc")
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # without any, browsers hide the Origin of our own forms
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", _CSP),
+)
+_ENCODED_SLASH = b"%2f"
+_SAFE = ("GET", "HEAD")
+_NO_ADDRESS = problem(
+    HTTPStatus.NOT_FOUND, "not_found", "a name in the address is empty or holds a slash", fix="check the ids in it"
 )
 _ONLY_HTTPS = (b"strict-transport-security", b"max-age=31536000")
 
@@ -35,7 +40,7 @@ class BodyRefused(Exception):
 
 
 class Bounds:
-    """Refuses bodies over their path's bound, and too many slow ones, with a problem; adds security headers."""
+    """Refuses bodies over their path's bound, too many slow ones, and addresses that mislead; adds security headers."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
@@ -46,7 +51,10 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        secured = _secured(send, scope["path"], scope["scheme"])
+        secured = _secured(send, scope["scheme"])
+        if _misleads(scope):
+            await _NO_ADDRESS(scope, receive, secured)
+            return
         length = headers.get(b"content-length", b"0")
         most = _most(scope["path"])
         if not length.isdigit() or int(length) > most:
@@ -102,15 +110,25 @@ class _Body:
         raise BodyRefused
 
 
+def _misleads(scope: Scope) -> bool:
+    """Would an id in the address lead to another endpoint?
+
+    An encoded slash is routed like a plain one. Clients turn `/images/..` into `/`, which a redirect would lead on to
+    the collection itself: only what changes nothing is redirected.
+    """
+    path: str = scope["path"]
+    is_open = path.endswith("/") and path != "/" and scope["method"] not in _SAFE
+    return is_open or _ENCODED_SLASH in scope["raw_path"].lower()
+
+
 def _most(path: str) -> int:
     if path.endswith(("/bulk", "/uploads")):
         return MAX_BULK_BYTES
     return MAX_IMAGE_BYTES if "/images/" in path else MAX_BODY_BYTES
 
 
-def _secured(send: Send, path: str, scheme: str) -> Send:
-    extra = _HEADERS if path.startswith(_DOCS) else (*_HEADERS, (b"content-security-policy", _CSP))
-    extra = (*extra, _ONLY_HTTPS) if scheme == "https" else extra
+def _secured(send: Send, scheme: str) -> Send:
+    extra = (*_HEADERS, _ONLY_HTTPS) if scheme == "https" else _HEADERS
 
     async def secured(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access import CALLER, Caller
 from app.bodies import again, whole
+from app.limits import Turns
 from app.problems import answered, problem
 from app.state import State
 from app.turn import AlreadyDone, checking_only, taking
@@ -39,7 +40,8 @@ _GOOD = range(200, 300)
 _MADE = {HTTPStatus.CREATED, HTTPStatus.ACCEPTED}
 _REPLAY = {"Idempotent-Replay": "true"}
 _AT_ONCE = 3
-"""Each holds a connection to Postgres while it may need a second one; the pool must have some left for searches."""
+"""Each holds a connection to Postgres while it may need a second one; the pool must have some left for searches. One
+key may have all of them but one."""
 
 
 class _Undone(Exception):
@@ -84,6 +86,7 @@ class Idempotency:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._of_key = Turns(_AT_ONCE - 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key = dict(scope.get("headers", [])).get(_HEADER, b"").decode("latin-1")
@@ -104,7 +107,7 @@ class Idempotency:
         request = hashlib.sha256(f"{scope['method']} {scope['path']}\0".encode() + body).digest()
         sent = _Sent(state.secret.digest("idempotency", caller.key.key_id), key, body, request)
         try:
-            async with self._turns:
+            async with self._of_key.of(sent.who.hex()), self._turns:
                 answer = await self._answer(scope, state, sent)
         except WordsightError as error:
             answer = answered(error)

@@ -71,7 +71,15 @@ def create_app(
         if tracing is not None:
             tracing.close()
 
-    app = FastAPI(title="wordsight", version=VERSION, description=_ABOUT, lifespan=lifespan, telemetry=_NO_TELEMETRY)
+    app = FastAPI(
+        title="wordsight",
+        version=VERSION,
+        description=_ABOUT,
+        lifespan=lifespan,
+        telemetry=_NO_TELEMETRY,
+        docs_url=None,  # FastAPI's own pages load their scripts from another host: `app.pages` has them
+        redoc_url=None,
+    )
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

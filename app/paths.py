@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import AfterValidator
 
+from scenes.collection import COLLECTION_NAME
 from scenes.description import storable_json
 from scenes.identity import HEX_SHA256
 
 CollectionPath = Annotated[
     str,
-    Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Name of the collection.", examples=["photos"]),
+    Path(pattern=COLLECTION_NAME, description="Name of the collection.", examples=["photos"]),
 ]
 ImageIdPath = Annotated[str, Path(pattern=HEX_SHA256, description="Hex SHA-256 that names the image.")]
 KeyIdPath = Annotated[str, Path(pattern=r"^key_[0-9a-f]{16}$", description="The key's id, not the key.")]

@@ -1,7 +1,7 @@
 """Errors over HTTP: application/problem+json (RFC 9457) with a stable `code` and, where known, the `fix`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from scenes.errors import (
     BadInput,
@@ -122,9 +123,19 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(request: Request) -> list[str]:
     """The methods that a path has, over all of its endpoints."""
-    mine = [path for path in request.app.openapi()["paths"] if _is_at(path, request.url.path)]
-    exact = [path for path in mine if path == request.url.path] or mine
-    return sorted({method.upper() for path in exact for method in request.app.openapi()["paths"][path]})
+    asked: str = request.scope["path"]
+    mine = [(path, method) for path, method in _endpoints(request.app) if _is_at(path, asked)]
+    exact = [one for one in mine if one[0] == asked] or mine
+    return sorted({method for _, method in exact})
+
+
+def _endpoints(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """The paths of the interface and of the pages, with their methods."""
+    for path, methods in app.openapi()["paths"].items():
+        yield from ((path, method.upper()) for method in methods)
+    for route in app.routes:
+        if isinstance(route, Route):
+            yield from ((route.path, method) for method in route.methods or ())
 
 
 def _is_at(template: str, path: str) -> bool:

@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import secrets
-import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scenes.artifact import write_file
@@ -13,11 +14,21 @@ from scenes.errors import BadInput
 KEY_PREFIX = "ws_"
 _SECRET_FILE = "secret"  # noqa: S105 - a file's name
 _SECRET_BYTES = 32
+_SESSION_BYTES = 16
 _ALLOWS: dict[Scope, frozenset[Scope]] = {
     "search": frozenset({"search"}),
     "ingest": frozenset({"search", "ingest"}),
     "admin": frozenset({"search", "ingest", "admin"}),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login of a person in one browser."""
+
+    session_id: str
+    key_id: str
+    expires_at: datetime
 
 
 class Secret:
@@ -43,18 +54,19 @@ class Secret:
         return hmac.digest(self._key, f"{purpose}\0{text}".encode(), hashlib.sha256)
 
     def sign_session(self, key_id: str, expires_at: float) -> str:
-        """A cookie value that names a key until a time (seconds since 1970)."""
-        body = f"{key_id}.{int(expires_at)}"
+        """A cookie value: a new session of a key, until a time (seconds since 1970)."""
+        body = f"{key_id}.{secrets.token_hex(_SESSION_BYTES)}.{int(expires_at)}"
         return f"{body}.{self.digest('session', body).hex()}"
 
-    def read_session(self, cookie: str) -> str | None:
-        """The key that a cookie names; None where it was forged or has expired."""
+    def read_session(self, cookie: str) -> Session | None:
+        """The session of a cookie; None where it was forged or has expired. Whether it was ended is not known here."""
         body, _, signature = cookie.rpartition(".")
-        key_id, _, expires_at = body.rpartition(".")
         expected = self.digest("session", body).hex()
-        if not hmac.compare_digest(expected.encode(), signature.encode()) or float(expires_at) < time.time():
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
             return None
-        return key_id
+        key_id, session_id, expires_at = body.split(".")
+        session = Session(session_id, key_id, datetime.fromtimestamp(int(expires_at), UTC))
+        return session if session.expires_at >= datetime.now(UTC) else None
 
 
 def new_key() -> str:

@@ -7,6 +7,7 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.limits import MOST_STREAMS, MOST_UPLOADS, STREAMS_PER_KEY, UPLOADS_PER_KEY
 from scenes.machine import cores_for_each
 
 ADMITTED_PER_CORE = 64
@@ -54,6 +55,14 @@ class Settings(BaseSettings):
     job_sources: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""
     jobs_per_key: Annotated[int, Field(ge=1, le=100_000)] = Field(64, validation_alias="WORDSIGHT_JOBS_PER_KEY")
+    streams_per_key: Annotated[int, Field(ge=1, le=MOST_STREAMS)] = Field(
+        STREAMS_PER_KEY, validation_alias="WORDSIGHT_STREAMS_PER_KEY"
+    )
+    """So many jobs a key may follow at once, of each process."""
+    uploads_per_key: Annotated[int, Field(ge=1, le=MOST_UPLOADS)] = Field(
+        UPLOADS_PER_KEY, validation_alias="WORDSIGHT_UPLOADS_PER_KEY"
+    )
+    """So many images a key may send at once, to each process."""
     worker_lost_after_s: Annotated[float, Field(ge=0.5)] = Field(30.0, validation_alias="WORDSIGHT_WORKER_LOST_AFTER")
     engine_options: str = Field("", validation_alias="WORDSIGHT_ENGINE_OPTIONS")
     """What `wordsight worker` gives its captioning engine, such as `--base-url http://vlm:8000/v1`."""

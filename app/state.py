@@ -6,8 +6,7 @@ from typing import Protocol, cast
 from fastapi import Request
 
 from app.jobs.desk import Desk
-from app.jobs.events import Streams
-from app.limits import KeyLimits
+from app.limits import WRITES_PER_KEY, KeyLimits, Shares, Turns, open_streams, open_uploads
 from app.metrics import Metrics
 from app.search.log import BatchLog
 from app.search.service import SearchService
@@ -36,7 +35,9 @@ class State:
     limits: KeyLimits
     metrics: Metrics
     desk: Desk
-    streams: Streams = field(default_factory=Streams)
+    streams: Shares = field(default_factory=open_streams)
+    uploads: Shares = field(default_factory=open_uploads)
+    writes: Turns = field(default_factory=lambda: Turns(WRITES_PER_KEY))
 
 
 def state_of(request: Request) -> State:

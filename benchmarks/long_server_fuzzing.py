@@ -1,7 +1,8 @@
-"""20,000 generated requests to the running app, every check of schemathesis on.
+"""25,000 generated requests to the running app: every check of schemathesis on, and hostile bytes everywhere.
 
-They are sent in rounds, each with a seed and a server of its own. A clean round is kept in `.build/`, under the digest
-of the code that it tested, so that a run that was stopped goes on where it was.
+Schemathesis follows the OpenAPI document; what it does not know, the pages and bytes that no library sends, is written
+by `tests/app/hostile.py`. They are sent in rounds, each with a seed and a server of its own. A clean round is kept in
+`.build/`, under the digest of the code that it tested, so that a run that was stopped goes on where it was.
 """
 
 import json
@@ -16,6 +17,7 @@ from benchmarks import recording
 from scenes.artifact import write_file
 from scenes.catalog.embedded import postgres
 from tests.app.fuzzing import Fuzzed, fuzz
+from tests.app.hostile import meet
 from tests.app.live import live
 from tests.conftest import open_folder
 
@@ -25,18 +27,21 @@ MEASURED = (
     "scenes",
     "tests/app/fuzzing.py",
     "tests/app/fuzzing_hooks.py",
+    "tests/app/hostile.py",
     "tests/app/schemathesis.toml",
 )
 SEED = 20_261_123
-CASES = int(os.environ.get("LONG_CASES", "20000"))
+CASES = int(os.environ.get("LONG_CASES", "25000"))
 EXAMPLES = int(os.environ.get("LONG_EXAMPLES", "40"))
-_ENOUGH = 20_000
+HOSTILE = int(os.environ.get("LONG_HOSTILE", "2000"))
+"""So many by chance in each round, besides those that meet every name and every text."""
+_ENOUGH = 25_000
 _KEPT = recording.ROOT / ".build" / "fuzzing"
 
 
 def main() -> None:
     """Raises `AssertionError` for a fault."""
-    kept = _KEPT / f"{recording.code_digest(MEASURED)[:32]}-{EXAMPLES}.json"
+    kept = _KEPT / f"{recording.code_digest(MEASURED)[:32]}-{EXAMPLES}-{HOSTILE}.json"
     rounds: list[dict[str, float]] = json.loads(kept.read_text()) if kept.is_file() else []
     with open_folder() as home, postgres(home, None) as url:
         while _cases(rounds) < CASES:
@@ -55,7 +60,10 @@ def _round(url: str, home: Path, seed: int) -> Fuzzed:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DELETE FROM collections")
     with tempfile.TemporaryDirectory() as scratch, live(url, home, "pets") as server:
-        return fuzz(server, "pets", Path(scratch), examples=EXAMPLES, seed=seed)
+        hostile = meet(server, "pets", cases=HOSTILE, seed=seed)
+        assert hostile.clean, hostile.report
+        done = fuzz(server, "pets", Path(scratch), examples=EXAMPLES, seed=seed)
+    return Fuzzed(hostile.cases + done.cases, done.clean, f"{hostile.report}\n{done.report}")
 
 
 def _cases(rounds: list[dict[str, float]]) -> int:

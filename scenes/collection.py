@@ -5,9 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, StringConstraints
 
+from scenes.description import Text
 from scenes.recipe import EngineName
 
-CollectionName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+COLLECTION_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+CollectionName = Annotated[str, StringConstraints(pattern=COLLECTION_NAME)]
+ModelName = Annotated[Text, StringConstraints(min_length=1, max_length=1_000)]
+"""A model of a hub, or the path of its folder."""
 SearchLog = Literal["off", "results", "keyed-hash", "full"]
 
 
@@ -44,8 +48,8 @@ class Collection(BaseModel):
     search_log: SearchLog = Field("results", description="What is stored of a search; 'results' keeps no query text.")
     search_log_expiry: Expiry = Field(timedelta(days=30), description="When a stored search is deleted.")
     engine: EngineName | None = Field(None, description="The captioning engine; null until one is chosen.")
-    engine_model: str | None = Field(None, description="The engine's model; null for the engine's default.")
+    engine_model: ModelName | None = Field(None, description="The engine's model; null for the engine's default.")
     third_party_consent: Annotated[bool, Strict()] = Field(
         False, description="May pixels be sent to another party (the openai engine)?"
     )
-    encoder: str | None = Field(None, description="Encoder model name or folder; null for the shipped one.")
+    encoder: ModelName | None = Field(None, description="Encoder model name or folder; null for the shipped one.")

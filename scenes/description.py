@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 SCHEMA_VERSION = "1"
+MAX_LEVELS = 64
+MAX_BYTES = 200_000
+"""Of a description as JSON: so many words fit into Postgres's index of words, whatever they are."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -17,8 +20,13 @@ def storable(text: str) -> str:
     return text
 
 
-def storable_json(value: Any) -> Any:
-    """A JSON value that any store can keep. Raises `ValueError` as `storable` does, and for NaN and infinities."""
+def storable_json(value: Any, levels: int = MAX_LEVELS) -> Any:
+    """A JSON value that any store can keep.
+
+    Raises `ValueError` as `storable` does, for NaN and infinities, and for more levels of objects and lists than these.
+    """
+    if levels < 0:
+        raise ValueError(f"JSON may be nested {MAX_LEVELS} levels deep")
     if isinstance(value, str):
         storable(value)
     elif isinstance(value, float) and not math.isfinite(value):
@@ -26,10 +34,10 @@ def storable_json(value: Any) -> Any:
     elif isinstance(value, dict):
         for key, part in value.items():
             storable(str(key))
-            storable_json(part)
+            storable_json(part, levels - 1)
     elif isinstance(value, list | tuple):
         for part in value:
-            storable_json(part)
+            storable_json(part, levels - 1)
     return value
 
 
@@ -126,6 +134,16 @@ class SceneDescription(_Part):
     def from_text(cls, text: str) -> Self:
         """A plain caption as a description with only a detailed paragraph."""
         return cls(detail=text)
+
+
+def bounded(description: SceneDescription) -> SceneDescription:
+    """A description that every index can hold. Raises `ValueError`."""
+    if len(description.model_dump_json(exclude_defaults=True).encode()) > MAX_BYTES:
+        raise ValueError(f"a description may have {MAX_BYTES} bytes as JSON")
+    return description
+
+
+BoundedDescription = Annotated[SceneDescription, AfterValidator(bounded)]
 
 
 def json_schema() -> dict[str, Any]:

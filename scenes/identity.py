@@ -5,12 +5,26 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, StringConstraints
+
+from scenes.description import Text
 
 HEX_SHA256 = r"^[0-9a-f]{64}$"
 ImageId = Annotated[str, StringConstraints(pattern=HEX_SHA256)]
 """Hex SHA-256 of the image's bytes, or a namespaced hash of an external id (see `external_image_id`)."""
 
+_MOST_ID_BYTES = 2_000
+"""An index of Postgres takes no longer text."""
+
+
+def _bounded(external_id: str) -> str:
+    if len(external_id.encode()) > _MOST_ID_BYTES:
+        raise ValueError(f"an id has at most {_MOST_ID_BYTES} bytes in UTF-8")
+    return external_id
+
+
+ExternalId = Annotated[Text, AfterValidator(_bounded), StringConstraints(min_length=1, max_length=1_000)]
+"""What somebody else calls an image."""
 _EXTERNAL_NAMESPACE = b"wordsight:external-id:v1\x00"
 
 

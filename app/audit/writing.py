@@ -14,7 +14,11 @@ from scenes.catalog.engine import WriteSession
 async def audited(
     state: State, caller: Caller, action: str, collection: str | None, target: str | None = None
 ) -> AsyncIterator[WriteSession]:
-    """A write session whose block's write is told in the audit log when it is committed, and only then."""
-    async with writing(state.catalog) as session:
+    """A write session whose block's write is told in the audit log when it is committed, and only then.
+
+    A key that has many writes in hand waits for its own, so that some of the connections are left to others.
+    """
+    key_id = caller.key.key_id
+    async with state.writes.of(key_id), writing(state.catalog) as session:
         yield session
-        await audit.add(session, caller.key.key_id, action, collection, target)
+        await audit.add(session, key_id, action, collection, target)

@@ -33,7 +33,8 @@ class AsyncWordsight:
     """A server at an address, with a key. Every method raises `Refusal` and `Unreachable`.
 
     Answers 429 and 503, what says when to come back, and lost connections are tried again; writes carry an
-    Idempotency-Key, so no try does twice.
+    Idempotency-Key, so no try does twice. A name or an id that no address can hold ('', '.', '..') raises `ValueError`
+    and nothing is sent.
     """
 
     def __init__(self, url: str, key: str, *, timeout_s: float = 30.0, retries: Retries = Retries()) -> None:

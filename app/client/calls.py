@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -26,6 +27,7 @@ from app.client.models import (
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 LINES_A_REQUEST = 1_000
+_NO_SEGMENT = {"", ".", ".."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +74,25 @@ def search(
         "cursor": cursor,
         "fields": None if fields is None else list(fields),
     }
-    return Call("POST", f"{_at(collection)}/search", _one(Answer), {n: v for n, v in body.items() if v is not None})
+    return Call("POST", _at(collection, "search"), _one(Answer), {n: v for n, v in body.items() if v is not None})
 
 
 def search_batch(collection: str, queries: Sequence[Mapping[str, Any]]) -> Call[list[Answer]]:
-    return Call("POST", f"{_at(collection)}/search/batch", _many(Answer, "answers"), {"queries": list(queries)})
+    return Call("POST", _at(collection, "search", "batch"), _many(Answer, "answers"), {"queries": list(queries)})
 
 
 def explain(collection: str, query: str, image_id: str, fields: Sequence[str] | None) -> Call[Explanation]:
     body = {"query": query, "image_id": image_id, **({"fields": list(fields)} if fields is not None else {})}
-    return Call("POST", f"{_at(collection)}/search/explain", _one(Explanation), body)
+    return Call("POST", _at(collection, "search", "explain"), _one(Explanation), body)
 
 
 def stored_search(collection: str, search_id: object) -> Call[Stored]:
-    return Call("GET", f"{_at(collection)}/searches/{search_id}", _one(Stored))
+    return Call("GET", _at(collection, "searches", search_id), _one(Stored))
 
 
 def give_feedback(collection: str, search_id: object, image_id: str, verdict: str) -> Call[None]:
     body = {"image_id": image_id, "verdict": verdict}
-    return _write("POST", f"{_at(collection)}/searches/{search_id}/feedback", _nothing, body)
+    return _write("POST", _at(collection, "searches", search_id, "feedback"), _nothing, body)
 
 
 def collections() -> Call[list[Collection]]:
@@ -118,44 +120,44 @@ def image_page(collection: str, after: int, limit: int) -> Call[Page]:
         body = response.json()
         return Page([Image.model_validate(one) for one in body["images"]], body["next"])
 
-    return Call("GET", f"{_at(collection)}/images", read, params={"after": after, "limit": limit})
+    return Call("GET", _at(collection, "images"), read, params={"after": after, "limit": limit})
 
 
 def image(collection: str, image_id: str) -> Call[Image]:
-    return Call("GET", f"{_at(collection)}/images/{image_id}", _one(Image))
+    return Call("GET", _image(collection, image_id), _one(Image))
 
 
 def put_image(collection: str, image_id: str, description: Mapping[str, Any], more: Mapping[str, Any]) -> Call[Image]:
     body = {"description": dict(description), **more}
-    return _write("PUT", f"{_at(collection)}/images/{image_id}", _one(Image), body)
+    return _write("PUT", _image(collection, image_id), _one(Image), body)
 
 
 def patch_metadata(collection: str, image_id: str, metadata: Mapping[str, Any]) -> Call[Image]:
-    return _write("PATCH", f"{_at(collection)}/images/{image_id}", _one(Image), {"metadata": dict(metadata)})
+    return _write("PATCH", _image(collection, image_id), _one(Image), {"metadata": dict(metadata)})
 
 
 def delete_image(collection: str, image_id: str) -> Call[None]:
-    return _write("DELETE", f"{_at(collection)}/images/{image_id}", _nothing)
+    return _write("DELETE", _image(collection, image_id), _nothing)
 
 
 def history(collection: str, image_id: str) -> Call[list[Version]]:
-    return Call("GET", f"{_at(collection)}/images/{image_id}/history", _many(Version, "versions"))
+    return Call("GET", _image(collection, image_id, "history"), _many(Version, "versions"))
 
 
 def edit(collection: str, image_id: str, description: Mapping[str, Any], description_id: int) -> Call[Image]:
-    path, match = f"{_at(collection)}/images/{image_id}/description", {"If-Match": f'"{description_id}"'}
+    path, match = _image(collection, image_id, "description"), {"If-Match": f'"{description_id}"'}
     return _write("PUT", path, _one(Image), dict(description), match)
 
 
 def undo(collection: str, image_id: str, description_id: int) -> Call[Image]:
-    path, match = f"{_at(collection)}/images/{image_id}/description/undo", {"If-Match": f'"{description_id}"'}
+    path, match = _image(collection, image_id, "description", "undo"), {"If-Match": f'"{description_id}"'}
     return _write("POST", path, _one(Image), headers=match)
 
 
 def bulk(collection: str, lines: Sequence[Mapping[str, Any]]) -> Call[BulkResult]:
     content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
     kind = {"Content-Type": "application/x-ndjson"}
-    return Call("POST", f"{_at(collection)}/bulk", _one(BulkResult), content=content, headers=kind)
+    return Call("POST", _at(collection, "bulk"), _one(BulkResult), content=content, headers=kind)
 
 
 def parts(lines: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -171,11 +173,11 @@ def start_job(kind: str, collection: str, source: str | None) -> Call[Job]:
 
 
 def job(job_id: object) -> Call[Job]:
-    return Call("GET", f"/v1/jobs/{job_id}", _one(Job))
+    return Call("GET", _path("jobs", job_id), _one(Job))
 
 
 def cancel_job(job_id: object) -> Call[Job]:
-    return _write("POST", f"/v1/jobs/{job_id}/cancel", _one(Job))
+    return _write("POST", _path("jobs", job_id, "cancel"), _one(Job))
 
 
 def job_page(collection: str | None, state: str | None, before: int | None, limit: int) -> Call[Part[Job]]:
@@ -185,12 +187,12 @@ def job_page(collection: str | None, state: str | None, before: int | None, limi
 
 def upload(collection: str, image: bytes, uri: str | None) -> Call[Job]:
     kind, given = {"Content-Type": "application/octet-stream"}, {"uri": uri} if uri is not None else {}
-    return Call("POST", f"{_at(collection)}/uploads", _one(Job), content=image, params=given, headers=kind)
+    return Call("POST", _at(collection, "uploads"), _one(Job), content=image, params=given, headers=kind)
 
 
 def events_path(job_id: object) -> str:
     """Where a job is followed."""
-    return f"/v1/jobs/{job_id}/events"
+    return _path("jobs", job_id, "events")
 
 
 def event(line: str) -> Job | None:
@@ -214,15 +216,34 @@ def create_key(collection: str, scope: str, name: str, expires_in_days: int | No
 
 
 def rotate_key(key_id: str) -> Call[Key]:
-    return Call("POST", f"/v1/keys/{key_id}/rotate", _one(Key))
+    return Call("POST", _path("keys", key_id, "rotate"), _one(Key))
 
 
 def revoke_key(key_id: str) -> Call[None]:
-    return _write("DELETE", f"/v1/keys/{key_id}", _nothing)
+    return _write("DELETE", _path("keys", key_id), _nothing)
 
 
-def _at(collection: str) -> str:
-    return f"/v1/collections/{collection}"
+def _image(collection: str, image_id: str, *more: str) -> str:
+    return _at(collection, "images", image_id, *more)
+
+
+def _at(collection: str, *more: object) -> str:
+    return _path("collections", collection, *more)
+
+
+def _path(*segments: object) -> str:
+    """An address below /v1 where each name is one segment. Raises `ValueError` for a name that can't be one."""
+    return "/v1/" + "/".join([_segment(str(one)) for one in segments])
+
+
+def _segment(name: str) -> str:
+    """A name, percent-encoded.
+
+    HTTP libraries drop empty and dot segments, encoded or not, and so send the request to another address.
+    """
+    if name in _NO_SEGMENT:
+        raise ValueError(f"{name!r} names nothing: an id may not be empty, '.' or '..'")
+    return quote(name, safe="")
 
 
 def _write(

@@ -17,9 +17,9 @@ from app.problems import responses
 from app.state import state_of
 from scenes.catalog import collections, history, images, publishing
 from scenes.catalog.publishing import Publication
-from scenes.description import SceneDescription, Text
+from scenes.description import BoundedDescription, Text
 from scenes.errors import BadInput
-from scenes.identity import fingerprint
+from scenes.identity import ExternalId, fingerprint
 
 router = APIRouter(prefix="/v1/collections/{collection}/images", tags=["descriptions"])
 bulk_router = APIRouter(prefix="/v1/collections/{collection}", tags=["descriptions"])
@@ -44,8 +44,8 @@ class ImagePut(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"description": {"summary": "A cat."}}]})
 
-    description: SceneDescription
-    external_id: Annotated[Text, StringConstraints(min_length=1, max_length=1_000)] | None = None
+    description: BoundedDescription
+    external_id: ExternalId | None = None
     uri: Annotated[Text, StringConstraints(min_length=1, max_length=4_000)] | None = None
     metadata: JsonObject = Field(default_factory=dict)
 
@@ -112,7 +112,7 @@ async def get_history(
 async def edit_description(
     collection: CollectionPath,
     image_id: ImageIdPath,
-    body: SceneDescription,
+    body: BoundedDescription,
     request: Request,
     response: Response,
     caller: CallerDependency,

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from app.access import CallerDependency
 from app.jobs.bodies import JobBody, JobOrder, JobPage, job_body
+from app.jobs.events import EventStream
 from app.problems import responses
 from app.state import state_of
 from scenes.catalog import jobs
@@ -102,10 +103,7 @@ async def cancel_job(job_id: UUID, request: Request, response: Response, caller:
 async def follow_job(job_id: UUID, request: Request, caller: CallerDependency, follow: Follow = True) -> Response:
     """Follow a job by server-sent events until it is over, for five minutes at most; then ask again."""
     job, state = await _mine(job_id, request, caller), state_of(request)
-    state.streams.check()
-    events = state.streams.follow(state.catalog, job, follow=follow)
-    quiet = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=quiet)
+    return EventStream(state.streams, caller.key.key_id, state.catalog, job, follow=follow)
 
 
 async def _mine(job_id: UUID, request: Request, caller: CallerDependency) -> JobRow:

@@ -3,44 +3,40 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from uuid import UUID
 
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
 from app.jobs.bodies import job_body
+from app.limits import Shares
 from scenes.catalog import jobs
 from scenes.catalog.engine import Catalog
 from scenes.catalog.jobs import JobRow
-from scenes.errors import Overloaded, WordsightError
+from scenes.errors import WordsightError
 from scenes.job import OVER
 
 LOOK_EVERY_S = 0.5
 LONGEST_S = 300.0
 """A stream ends then and the client asks again, so that a revoked key hears nothing for longer."""
 _QUIET_S = 15.0
-MOST_STREAMS = 64
+_QUIET = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-class Streams:
-    """Counts the open streams of this process."""
+class EventStream(StreamingResponse):
+    """A job as server-sent events; where it is followed, it is one of the key's streams until it ends.
 
-    def __init__(self, most: int = MOST_STREAMS) -> None:
-        self._most = most
-        self._open = 0
+    Sending it raises `Overloaded` (`too_many_streams_of_key`, `too_many_streams`) before anything is sent.
+    """
 
-    def check(self) -> None:
-        """Raises `Overloaded` (`too_many_streams`)."""
-        if self._open >= self._most:
-            raise Overloaded(
-                "too_many_streams", "too many clients follow jobs here", retry_after_s=5.0, fix="ask with follow=false"
-            )
+    def __init__(self, streams: Shares, key_id: str, catalog: Catalog, job: JobRow, *, follow: bool) -> None:
+        super().__init__(_events(catalog, job, follow=follow), headers=_QUIET, media_type="text/event-stream")
+        self._share = streams.used_by(key_id) if follow else nullcontext()
 
-    async def follow(self, catalog: Catalog, job: JobRow, *, follow: bool) -> AsyncIterator[bytes]:
-        """One event now and one a change; where the catalog can't be asked, the stream ends."""
-        self._open += 1
-        try:
-            async for event in _events(catalog, job, follow=follow):
-                yield event
-        finally:
-            self._open -= 1
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._share:
+            await super().__call__(scope, receive, send)
 
 
 async def _events(catalog: Catalog, job: JobRow, *, follow: bool) -> AsyncIterator[bytes]:

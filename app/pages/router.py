@@ -4,16 +4,17 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, Form, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import ValidationError
 
-from app.access import SESSION_COOKIE, SESSION_SECONDS, caller_of, log_in
+from app.access import SESSION_COOKIE, SESSION_SECONDS, caller_of, log_in, log_out
 from app.pages.chance import chance
+from app.pages.forms import fields_of
 from app.pages.highlight import highlighted
 from app.pages.sketch import sketch
 from app.problems import status_of
@@ -40,11 +41,14 @@ _MAX_AGE = timedelta(seconds=SESSION_SECONDS)
 
 
 def mount(app: FastAPI) -> None:
-    """Add the pages and their style sheet; they are not part of the REST interface."""
+    """Add the pages and what they load; they are not part of the REST interface."""
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     app.add_api_route("/", home, include_in_schema=False, response_class=HTMLResponse)
     app.add_api_route("/", search, methods=["POST"], include_in_schema=False, response_class=HTMLResponse)
     app.add_api_route("/login", login, include_in_schema=False)
+    app.add_api_route("/logout", logout, methods=["POST"], include_in_schema=False)
+    app.add_api_route("/docs", docs, include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/redoc", redoc, include_in_schema=False)
     app.add_api_route("/images/{collection}/{image_id}", image, include_in_schema=False, response_class=HTMLResponse)
 
 
@@ -53,22 +57,9 @@ async def home(request: Request) -> Response:
     return await _guarded(request, _home)
 
 
-async def search(
-    request: Request,
-    collection: Annotated[str, Form()] = "",
-    query: Annotated[str, Form()] = "",
-    field: Annotated[str, Form()] = "",
-    cursor: Annotated[str, Form()] = "",
-) -> Response:
+async def search(request: Request) -> Response:
     """The search page with results, the first ones or those that a cursor leads to."""
-
-    async def answer(request: Request, state: State) -> Response:
-        asked = Query(query=query, k=_PAGE_RESULTS, cursor=cursor or None, fields=_WHERE.get(field, (None, None))[1])
-        found = await state.service.search(collection, asked)
-        facts = {"answer": found, "query": asked.query, "chosen": collection, "further": bool(cursor), "field": field}
-        return await _page(request, state, facts)
-
-    return await _guarded(request, answer, query=query, chosen=collection, field=field)
+    return await _guarded(request, _search)
 
 
 async def image(request: Request, collection: str, image_id: str) -> Response:
@@ -96,29 +87,61 @@ async def login(request: Request, token: str = "") -> Response:
         max_age=int(_MAX_AGE.total_seconds()),
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=request.scope["scheme"] == "https",
         path="/",
     )
     return response
+
+
+async def logout(request: Request) -> Response:
+    """End the session: its cookie, and any copy of it, is worth nothing from now on."""
+
+    async def end(request: Request, state: State) -> Response:
+        await log_out(state, request.cookies[SESSION_COOKIE])
+        response = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        response.delete_cookie(SESSION_COOKIE, path="/")
+        return response
+
+    return await _guarded(request, end)
+
+
+async def docs(request: Request) -> Response:
+    """The REST interface, to read and to try out."""
+    return _templates.TemplateResponse(request, "docs.html")
+
+
+async def redoc() -> Response:
+    """There is one page of documentation."""
+    return RedirectResponse("/docs", HTTPStatus.PERMANENT_REDIRECT)
 
 
 async def _home(request: Request, state: State) -> Response:
     return await _page(request, state, {})
 
 
-async def _guarded(request: Request, page: Page, **facts: str) -> Response:
+async def _search(request: Request, state: State) -> Response:
+    form = await fields_of(request)
+    query, chosen, field, cursor = (form.get(name, "") for name in ("query", "collection", "field", "cursor"))
+    facts: dict[str, Any] = {"query": query, "chosen": chosen, "field": field}
+    try:
+        asked = Query(query=query, k=_PAGE_RESULTS, cursor=cursor or None, fields=_WHERE.get(field, (None, None))[1])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        told = {"error": f"Your query can't be used: {first['msg'].lower()}.", **facts}
+        return await _page(request, state, told, HTTPStatus.UNPROCESSABLE_ENTITY)
+    found = await state.service.search(chosen, asked)
+    return await _page(request, state, {**facts, "answer": found, "query": asked.query, "further": bool(cursor)})
+
+
+async def _guarded(request: Request, page: Page) -> Response:
     state = state_of(request)
     try:
         caller_of(request.scope)
         return await page(request, state)
     except Unauthenticated as error:
         return _needs_login(request, error)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        told = {"error": f"Your query can't be used: {first['msg'].lower()}.", **facts}
-        return await _page(request, state, told, HTTPStatus.UNPROCESSABLE_ENTITY)
     except WordsightError as error:
-        told = {"error": error.message, "fix": error.fix or "", **facts}
+        told = {"error": error.message, "fix": error.fix or ""}
         return _templates.TemplateResponse(request, "error.html", told, status_code=status_of(error))
 
 
@@ -134,6 +157,6 @@ async def _page(request: Request, state: State, facts: dict[str, Any], status: H
 
 def _needs_login(request: Request, error: WordsightError) -> Response:
     """A first visit is no error; a session that is over and a link that was used are told."""
-    first_visit = request.url.path != "/login" and SESSION_COOKIE not in request.cookies
+    first_visit = request.scope["path"] != "/login" and SESSION_COOKIE not in request.cookies
     told = {"error": "" if first_visit else error.message}
     return _templates.TemplateResponse(request, "login.html", told, status_code=HTTPStatus.UNAUTHORIZED)

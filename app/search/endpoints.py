@@ -104,7 +104,9 @@ async def batch_search(
 ) -> Response:
     """Answer several queries at once; one that fails does not disturb the others."""
     caller.require("search", collection)
-    service = state_of(request).service
+    state = state_of(request)
+    state.limits.charge(caller.key.key_id, len(batch.queries) - 1)  # the request itself has taken one
+    service = state.service
 
     async def one(query: Query) -> Answer | Problem:
         try:

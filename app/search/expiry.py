@@ -1,11 +1,11 @@
-"""Stored searches leave Postgres when they expire: at start, and every hour while a server runs."""
+"""What expires leaves Postgres: stored searches, kept answers, ended sessions; at start, and every hour."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from scenes.catalog import idempotency, searches
+from scenes.catalog import idempotency, searches, sessions
 from scenes.catalog.engine import Catalog
 from scenes.errors import WordsightError
 
@@ -13,9 +13,10 @@ EVERY = timedelta(hours=1)
 
 
 async def purge(catalog: Catalog) -> int:
-    """Delete the stored searches that are past their expiry; returns how many."""
+    """Delete what is past its expiry; returns how many stored searches."""
     async with catalog.writing() as session:
         await idempotency.purge(session)
+        await sessions.purge(session)
         return await searches.purge_expired(session)
 
 

@@ -9,9 +9,11 @@ from pydantic import StringConstraints
 
 from app.access import CallerDependency
 from app.jobs.bodies import JobBody, job_body
+from app.jobs.desk import Desk
 from app.jobs.endpoints import PROBLEMS
 from app.paths import CollectionPath
 from app.state import state_of
+from scenes.catalog.jobs import JobRow
 from scenes.description import Text
 from scenes.errors import BadInput
 
@@ -38,15 +40,21 @@ async def upload_image(
     described twice: an image is named by its bytes.
     """
     caller.require("ingest", collection)
-    desk, job_id = state_of(request).desk, uuid4()
+    state = state_of(request)
+    with state.uploads.used_by(caller.key.key_id):
+        job = await _taken(state.desk, collection, request, caller.key.key_id, uri)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job_body(job)
+
+
+async def _taken(desk: Desk, collection: str, request: Request, key_id: str, uri: str | None) -> JobRow:
+    job_id = uuid4()
     row = await desk.check_upload(collection)
     sealed = await desk.spool.take(job_id, request.stream())
     try:
         if not sealed.size:
             raise BadInput("upload_empty", "the body holds no bytes", fix="send the image's bytes as the body")
-        job = await desk.start_upload(job_id, row, sealed, uri, caller.key.key_id)
+        return await desk.start_upload(job_id, row, sealed, uri, key_id)
     except BaseException:
         desk.spool.drop(job_id)
         raise
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return job_body(job)

@@ -1,5 +1,6 @@
 """Collections: their settings, their generation, their counts."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +14,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from scenes.catalog.engine import ReadSession, WriteSession
 from scenes.catalog.tables import api_keys, collections, images, outcomes
-from scenes.collection import Collection
+from scenes.collection import COLLECTION_NAME, Collection
 from scenes.errors import Conflict, NotFound
 
 _BUILDS = 0x776F7264
 _CHANGES = 0x776F7265
+_NAME = re.compile(COLLECTION_NAME)
 CHANGES = "wordsight"
 """The NOTIFY channel; its payload is 'collection id:generation'."""
 
@@ -69,8 +71,9 @@ async def ensure(session: WriteSession, settings: Collection) -> CollectionRow:
 
 
 async def get(session: ReadSession, name: str) -> CollectionRow:
-    """Raises `NotFound` (`collection_unknown`)."""
-    row = (await session.execute(select(collections).where(collections.c.name == name))).one_or_none()
+    """Raises `NotFound` (`collection_unknown`); of what can't be a name Postgres is not asked."""
+    found = select(collections).where(collections.c.name == name)
+    row = (await session.execute(found)).one_or_none() if _NAME.fullmatch(name) else None
     if row is None:
         raise NotFound(
             "collection_unknown", f"there is no collection {name!r}", fix="wordsight collection list shows all"

@@ -1,5 +1,6 @@
 """Images with their current description."""
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from scenes.catalog.publishing import Publication, publish
 from scenes.catalog.tables import caption_recipes, descriptions, image_uris, images, outcomes, tombstones
 from scenes.description import SceneDescription
 from scenes.errors import NotFound
+from scenes.identity import HEX_SHA256
+
+_ID = re.compile(HEX_SHA256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,11 @@ class ImageView:
 
 
 async def get(session: ReadSession, collection_id: int, image_id: str) -> ImageView:
-    """Raises `NotFound` (`image_unknown`)."""
-    found = await session.execute(_views(collection_id).where(images.c.image_id == image_id))
-    row = found.one_or_none()
+    """Raises `NotFound` (`image_unknown`); of what can't be an id Postgres is not asked."""
+    found = _views(collection_id).where(images.c.image_id == image_id)
+    row = (await session.execute(found)).one_or_none() if _ID.fullmatch(image_id) else None
     if row is None:
-        raise NotFound("image_unknown", f"there is no image {image_id} in this collection")
+        raise NotFound("image_unknown", f"there is no image {image_id!r} in this collection")
     return _as_view(row)
 
 

@@ -4,13 +4,17 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from scenes.catalog.publishing import Publication
-from scenes.description import Paragraph, SceneDescription, storable_json
-from scenes.identity import ImageId, external_image_id, fingerprint
+from scenes.description import BoundedDescription, Paragraph, SceneDescription, Text, storable_json
+from scenes.identity import ExternalId, ImageId, external_image_id, fingerprint
 
 MAX_LINE_BYTES = 1_000_000
+
+
+def _stripped(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
 
 
 class Line(BaseModel):
@@ -18,11 +22,11 @@ class Line(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_000)]
+    id: Annotated[ExternalId, BeforeValidator(_stripped)]
     text: Annotated[Paragraph, Field(min_length=1)] | None = None
-    description: SceneDescription | None = None
+    description: BoundedDescription | None = None
     sha256: ImageId | None = None
-    uri: Annotated[str, StringConstraints(min_length=1, max_length=4_000)] | None = None
+    uri: Annotated[Text, StringConstraints(min_length=1, max_length=4_000)] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -2,9 +2,10 @@
 
 import re
 
-from scenes.errors import EnvironmentMissing, Overloaded, WordsightError
+from scenes.errors import BadInput, EnvironmentMissing, Overloaded, WordsightError
 
 _BUSY = {"57014", "55P03", "40P01"}  # statement time-out, lock time-out, deadlock
+_LIMIT_EXCEEDED = "54"
 _NOT_YET = ("the database system is", "terminating connection")  # starting up, shutting down, in recovery mode
 _BACK_IN_S = 2.0
 """A Postgres that was killed has recovered in about so long."""
@@ -54,13 +55,15 @@ _BY_STATE = {
 
 
 def refusal(error: BaseException) -> WordsightError | None:
-    """What Postgres said by its SQLSTATE; None where that says nothing that an operator can mend.
+    """What Postgres said by its SQLSTATE; None where that says nothing that anyone can mend.
 
     A server that is busy is not a server that is away.
     """
     state = _state(error)
     if state in _BUSY:
         return Overloaded("postgres_busy", "Postgres took too long: a time limit was reached", retry_after_s=1.0)
+    if state is not None and state.startswith(_LIMIT_EXCEEDED):
+        return BadInput("too_large_to_store", "a text is larger than Postgres can index", fix="send a shorter one")
     if state not in _BY_STATE:
         return None
     code, message, fix = _BY_STATE[state]

@@ -102,8 +102,9 @@ image_uris = Table(
     Column("image", ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
     Column("uri", Text, nullable=False),
     _now(),
-    PrimaryKeyConstraint("image", "uri"),
 )
+Index("uq_image_uris_uri", image_uris.c.image, func.md5(image_uris.c.uri), unique=True)
+"""Of a digest: an index takes no text as long as an address may be."""
 
 descriptions = Table(
     "descriptions",
@@ -263,6 +264,14 @@ login_tokens = Table(
     metadata,
     Column("hmac", LargeBinary, primary_key=True),
     _now(),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("session_id", Text, primary_key=True),
+    _now("ended_at"),
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
 

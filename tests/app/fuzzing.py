@@ -31,14 +31,16 @@ def fuzz(server: Live, collection: str, folder: Path, *, examples: int, seed: in
     The first part names things that exist wherever a path takes a name; the second leaves names to chance.
     """
     key = server.key("*", "admin")
-    known = _parameters(server, key, collection)
+    names = known_names(server, key, collection)
+    known = "[parameters]\n" + "".join(f'"path.{name}" = "{value}"\n' for name, value in names.items())
     words = ["--max-examples", str(examples), "--phases", phases]
     sent = ((known, seed), ("", seed + 1))
     parts = [_run(server, key, folder, names, [*words, "--seed", str(number)]) for names, number in sent]
     return Fuzzed(sum(one.cases for one in parts), all(one.clean for one in parts), "\n".join(p.report for p in parts))
 
 
-def _parameters(server: Live, key: str, collection: str) -> str:
+def known_names(server: Live, key: str, collection: str) -> dict[str, str]:
+    """What exists from now on, by the names of the parameters of paths."""
     with server.client(key) as client:
         body = {"description": {"summary": "a known image"}}
         client.put(f"/v1/collections/{collection}/images/{_KNOWN}", json=body).raise_for_status()
@@ -46,8 +48,7 @@ def _parameters(server: Live, key: str, collection: str) -> str:
         job = client.post("/v1/jobs", json={"kind": "index", "collection": collection}).raise_for_status()
         client.post(f"/v1/jobs/{job.json()['job_id']}/cancel").raise_for_status()  # so that its stream ends
     names = {"collection": collection, "image_id": _KNOWN, "search_id": answer.json()["search_id"]}
-    names["job_id"] = job.json()["job_id"]
-    return "[parameters]\n" + "".join(f'"path.{name}" = "{value}"\n' for name, value in names.items())
+    return names | {"job_id": job.json()["job_id"]}
 
 
 def _run(server: Live, key: str, folder: Path, parameters: str, more: list[str]) -> Fuzzed:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -198,3 +199,77 @@ def test_a_write_that_is_tried_again_carries_the_same_key() -> None:
     assert len({one.headers["idempotency-key"] for one in seen}) == 1
     waits: Callable[[int], float | None] = lambda attempt: Retries().wait_s(attempt, None)  # noqa: E731
     assert [waits(1), waits(2), waits(4)] == [0.2, 0.4, None]
+
+
+IDS = ("collection", "name", "image_id", "search_id", "job_id", "key_id")
+GIVEN: dict[str, Any] = {
+    "queries": [], "description": {}, "metadata": {}, "lines": [{"id": "1"}], "image": b"", "description_id": 1,
+    "verdict": "relevant", "kind": "index", "scope": "search", "query": "q",
+}  # fmt: skip
+
+
+class Sender:
+    """Calls a client's methods with ids that are given and something for all else, against no server."""
+
+    def __init__(self) -> None:
+        self.client, self.seen = answering(418)
+
+    def path(self, method: str, ids: dict[str, str]) -> str:
+        """The address that is sent first, without what follows a question mark."""
+        self.seen.clear()
+        takes = inspect.signature(getattr(self.client, method)).parameters
+        needed = [one for one, it in takes.items() if it.default is it.empty and one in GIVEN and one not in ids]
+        with pytest.raises(Refusal):
+            self._call(method, ids | {one: GIVEN[one] for one in needed})
+        return self.seen[0].url.raw_path.partition(b"?")[0].decode()
+
+    def _call(self, method: str, given: dict[str, Any]) -> None:
+        result = getattr(self.client, method)(**given)
+        list(result if method in STREAMS else ())
+
+
+def addressed(sender: Sender) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Methods, with each of their ids that is a part of an address, and all of their ids."""
+    for method, told in inspect.getmembers(Wordsight, inspect.isfunction):
+        ids = {one: f"an-{one}" for one in inspect.signature(told).parameters if one in IDS}
+        if ids and not method.startswith("_"):
+            sent = sender.path(method, ids)
+            yield from ((method, one, ids) for one in ids if f"an-{one}" in sent)
+
+
+def test_no_id_leads_to_another_address() -> None:
+    sender = Sender()
+    found = list(addressed(sender))
+    assert len(found) > 20
+    for method, one, ids in found:
+        plain = sender.path(method, ids)
+        for hostile in ("a/../..", "a?b=c", "a#b", "%2e%2e", "a\\..", "\x00", "é", "external:shop/1", " "):
+            sent = sender.path(method, ids | {one: hostile})
+            assert sent.count("/") == plain.count("/"), (method, one, hostile)
+            assert unquote(sent) == plain.replace(f"an-{one}", hostile), (method, one, hostile)
+        for nothing in ("", ".", ".."):
+            with pytest.raises(ValueError, match="names nothing"):
+                sender.path(method, ids | {one: nothing})
+            assert not sender.seen, (method, one, nothing)
+
+
+@pytest.mark.postgres
+@pytest.mark.http
+def test_an_image_that_climbs_deletes_no_collection(server: Live) -> None:
+    key = server.key("*", "admin")
+    with Wordsight(server.url, key) as client:
+        with pytest.raises(ValueError, match=r"'\.\.'"):
+            client.delete_image("pets", "..")
+        for collection, image in (("pets", "../"), ("pets", "a/../.."), (f"pets/images/{CAT}", "x")):
+            with pytest.raises(Refusal) as told:
+                client.delete_image(collection, image)
+            assert told.value.status in {404, 422}
+        client.put_image("pets", CAT, {"summary": "a cat"})
+        with pytest.raises(Refusal):
+            client.delete_collection(f"pets/images/{CAT}")  # an encoded slash leads to no other endpoint
+        assert client.image("pets", CAT).image_id == CAT
+        assert client.collection("pets").images == 1
+    with server.client(key) as plain:
+        for path in ("/v1/collections/pets/", f"/v1/collections/pets%2Fimages%2F{CAT}", "/v1/collections%2fpets"):
+            assert plain.delete(path).status_code == 404, path
+        assert plain.get("/v1/collections/pets").json()["images"] == 1

@@ -12,9 +12,9 @@ from tests.app.live import Live, live
 
 pytestmark = [pytest.mark.postgres, pytest.mark.http]
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
-PAGES = {"/", "/login", "/images/{collection}/{image_id}", "/static"}
+PAGES = {"/", "/login", "/logout", "/images/{collection}/{image_id}", "/static"}
 """For people, with a session in place of a key; not part of the REST interface."""
-DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+DOCUMENTATION = {"/openapi.json", "/docs", "/redoc"}
 OWN_LIST = {("GET", "/v1/collections"), ("GET", "/v1/keys"), ("GET", "/v1/jobs"), ("GET", "/v1/audit")}
 """These answer any good key with what is its own."""
 _ONE, _IMAGE = "/v1/collections/{collection}", "/v1/collections/{collection}/images/{image_id}"
@@ -153,7 +153,13 @@ def test_what_is_not_in_the_document_is_a_page_that_needs_a_session(server: Live
     beside = set(paths(server.app.routes)) - documented
     assert beside - DOCUMENTATION <= PAGES
     with server.client() as client:
-        for method, path in (("GET", "/"), ("POST", "/"), ("GET", f"/images/mine/{'0' * 64}"), ("GET", "/login")):
+        for method, path in (
+            ("GET", "/"),
+            ("POST", "/"),
+            ("POST", "/logout"),
+            ("GET", f"/images/mine/{'0' * 64}"),
+            ("GET", "/login"),
+        ):
             assert client.request(method, path).status_code == 401, path
 
 

@@ -77,15 +77,16 @@ def test_without_being_told_no_web_site_is_let_in(database_url: str, home: Path)
 def test_every_answer_carries_security_headers(database_url: str, home: Path) -> None:
     wanted = {
         "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
+        "referrer-policy": "same-origin",
         "x-frame-options": "DENY",
         "cross-origin-opener-policy": "same-origin",
     }
     with live(database_url, home) as server, server.client() as client:
-        for path in ("/healthz", "/v1/keys", "/nothing", "/", "/openapi.json", "/docs", "/static/style.css"):
+        for path in ("/healthz", "/v1/keys", "/nothing", "/", "/openapi.json", "/docs", "/redoc", "/static/style.css"):
             headers = client.get(path).headers
             assert {name: headers.get(name) for name in wanted} == wanted, path
             assert "server" not in headers or "wordsight" not in headers["server"]
-            assert ("content-security-policy" in headers) == (path != "/docs")
+            assert headers["content-security-policy"].startswith("default-src 'none'; ")
+            assert "unsafe" not in headers["content-security-policy"]
             assert "strict-transport-security" not in headers
         assert client.post("/v1/keys", content=b"x" * 100_000).headers["x-frame-options"] == "DENY"

@@ -125,7 +125,7 @@ async def test_a_newcomer_is_told_what_to_do(command: Command) -> None:
             await page.goto(server.login)
             assert await page.get_by_role("heading").inner_text() == "Nothing here yet"
             assert "wordsight ingest FOLDER" in await page.locator("pre").inner_text()
-            assert await page.locator("form").count() == 0
+            assert await page.locator("form.search").count() == 0
             answer = await page.goto(f"{server.url}/images/none/{'0' * 64}")
             assert answer is not None
             assert answer.status == 404

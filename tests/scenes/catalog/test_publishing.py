@@ -14,7 +14,7 @@ from scenes.catalog.keys import KeyRow
 from scenes.catalog.publishing import Publication, PublishCounts
 from scenes.collection import Collection
 from scenes.description import SceneDescription
-from scenes.errors import Conflict, NotFound
+from scenes.errors import BadInput, Conflict, NotFound
 from scenes.identity import image_id
 from scenes.outcome import Failed, FailureReason, RefusalReason, Refused
 from scenes.recipe import CaptionRecipe, EncoderRecipe
@@ -71,6 +71,24 @@ async def test_doubles_in_one_batch_collapse_and_keep_every_uri(catalog: Catalog
     assert set(view.uris) == {"file:///1.jpg", "file:///twin.jpg"}
     assert view.recipe is not None
     assert view.recipe.engine == "basic"
+
+
+async def test_what_postgres_can_not_index_is_no_sign_that_it_is_away(
+    catalog: Catalog, collection: CollectionRow
+) -> None:
+    long = "".join(map(chr, range(0x20000, 0x20000 + 1_000)))
+    with pytest.raises(BadInput) as told:
+        async with catalog.writing() as session:
+            await publishing.publish(
+                session, collection.id, [Publication(**_fields(machine(1)) | {"external_id": long})]
+            )
+    assert told.value.code == "too_large_to_store"
+    async with catalog.reading() as session:
+        for name in ("\x00", "a\x00", "\ud800", "A", ""):
+            with pytest.raises(NotFound):
+                await collections.get(session, name)
+            with pytest.raises(NotFound):
+                await images.get(session, collection.id, name)
 
 
 async def test_two_publishers_at_once_give_one_row_each(catalog: Catalog, collection: CollectionRow) -> None:
