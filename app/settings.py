@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from scenes.machine import cores_for_each
+from scenes.sources import checked_root
 
+JobSource = Annotated[str, AfterValidator(checked_root)]
 ADMITTED_PER_CORE = 64
 """Two full batches: one is embedded while the other comes together, and a full server still answers soon."""
 
@@ -40,7 +42,7 @@ class Settings(BaseSettings):
     rerank_budget_s: Annotated[float, Field(gt=0, le=60)] = Field(0.2, validation_alias="WORDSIGHT_RERANK_BUDGET")
     """So long a search may be re-ranked, the wait for its turn included; what was not reached keeps its order."""
     request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
-    job_sources: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
+    job_sources: tuple[JobSource, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""
     jobs_per_key: Annotated[int, Field(ge=1, le=100_000)] = Field(64, validation_alias="WORDSIGHT_JOBS_PER_KEY")
     worker_lost_after_s: Annotated[float, Field(ge=0.5)] = Field(30.0, validation_alias="WORDSIGHT_WORKER_LOST_AFTER")

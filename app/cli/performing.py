@@ -13,7 +13,6 @@ from uuid import UUID
 
 from app.cli import captioning
 from app.cli.caption_options import CaptionOptions
-from app.cli.guarding import check_real, guarded
 from app.cli.knowing import known_in
 from app.cli.wiring import choose_engine, make_describer
 from app.jobs.patience import UNANSWERED, be_patient
@@ -114,12 +113,13 @@ class Performer:
     async def _publish(self, job: "JobRow", row: "CollectionRow", report: Report) -> None:
         from captioner.batches import BatchFolder
         from captioner.publish import publish
+        from captioner.sources import Guard
         from scenes.catalog.publishing import PublishCounts
 
-        source = job.source or ""
-        await asyncio.to_thread(check_real, source, self.config.job_sources)
+        source, guard = job.source or "", Guard(self.config.job_sources)
+        await asyncio.to_thread(guard.check, source)
         counts = PublishCounts()
-        for folder in BatchFolder.all_in(Path(source)):
+        for folder in BatchFolder.all_in(Path(source), guard):
             counts += await publish(self.catalog, row.id, folder)
             report.tell({name: getattr(counts, name) for name in PublishCounts.__slots__})
             if report.should_stop():
@@ -152,14 +152,13 @@ class Performer:
             raise
 
     async def _items(self, job: "JobRow") -> "Iterable[Item]":
-        from captioner.sources import check, items
+        from captioner.sources import Guard, check, items
 
         if job.kind == "upload":
             return [await self._uploaded(job)]
-        source = job.source or ""
-        await asyncio.to_thread(check_real, source, self.config.job_sources)
-        await asyncio.to_thread(check, source)
-        return guarded(items(source), self.config.job_sources)
+        source, guard = job.source or "", Guard(self.config.job_sources)
+        await asyncio.to_thread(check, source, guard)
+        return items(source, guard)
 
     async def _uploaded(self, job: "JobRow") -> "Item":
         from captioner.sources import Item

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from scenes.errors import BadInput, Conflict, Forbidden, Overloaded
 from tests.app.jobs.working import config, make_collection, scripted, shift_of
 from tests.captioner.conftest import png
 from tests.captioner.test_canary import found_in, jpeg, needles
+from tests.captioner.test_guard import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.http]
 world_every = timedelta(seconds=0.5)
@@ -130,6 +132,26 @@ async def test_what_was_not_allowed_is_not_read(world: World) -> None:
     assert error is not None
     assert error["code"] == "source_not_allowed"
     assert await world.images() == 1
+
+
+async def test_a_redirect_leads_no_job_elsewhere(world: World) -> None:
+    """Through a fragment, through a list file, through another spelling: the other host is never asked."""
+    there: list[str] = []
+    with (
+        serving(lambda _path: (200, {}, png((1, 2, 3)))) as (secret, reached),
+        serving(lambda _path: (302, {"Location": there[0]}, b"")) as (web, asked),
+    ):
+        there.append(f"{secret}/x.png")
+        world.config = world.config.model_copy(update={"job_sources": (str(world.photos), f"{web}/in")})
+        world.desk = replace(world.desk, sources=world.config.job_sources)
+        urls = [f"{web}/in/redir.png#row=0", f"{web}/in/redir.parquet#row=1", f"{web}/in/redir.png"]
+        (world.photos / "list.txt").write_text("\n".join([*urls, f"{secret}/x.png#row=0"]))
+        started = [await world.start(source=one) for one in (*urls, str(world.photos / "list.txt"))]
+        await world.once()
+        counts = [(await world.job(job)).counts for job in started]
+    assert [one["failed"] for one in counts] == [1, 1, 1, 4]
+    assert (len(asked), reached) == (6, [])
+    assert await world.images() == 0
 
 
 async def test_a_key_may_have_only_so_many_and_a_missing_engine_is_told(world: World) -> None:

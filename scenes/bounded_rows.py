@@ -1,0 +1,83 @@
+"""The rows of a Parquet file that another machine may have written, within bounds on rows and bytes.
+
+A small file can hold gigabytes: pages compress well, and a value that is stored once can be in every row. So the sizes
+that the file declares are checked before a page is read, values that repeat are read once and shared by their rows, and
+what the rows hold is counted. pyarrow is not imported here: its readers are passed in (`pyarrow.parquet.ParquetFile`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_SHARED = {"string", "binary"}
+_OF_ANY_SIZE = {"BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"}
+_NUMBER_BYTES = 8
+
+
+class TooLarge(ValueError):
+    """A file holds more than its reader allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """So many rows, and so many bytes once decompressed, may a file hold."""
+
+    rows: int
+    bytes: int
+
+
+def read_rows(
+    open_: Callable[[Sequence[str]], Any], bounds: Bounds, names: Sequence[str] | None = None
+) -> tuple[Any, list[dict[str, Any]]]:
+    """The schema of a file and its rows; `names` are the columns to read, None for all.
+
+    `open_` opens the file as a `ParquetFile` with the given columns as dictionaries. Raises `TooLarge`, and what it
+    raises.
+    """
+    with open_(()) as file:
+        schema = file.schema_arrow
+        shared = [
+            field.name for field in schema if str(field.type) in _SHARED and (names is None or field.name in names)
+        ]
+        _check(file.metadata, bounds, shared)
+    with open_(shared) as file:
+        table = file.read(columns=names)
+    columns = {name: _values(table.column(name)) for name in table.column_names}
+    if sum(_size(value) for values in columns.values() for value in values) > bounds.bytes:
+        raise TooLarge(f"its rows hold more than {bounds.bytes} bytes")
+    return schema, [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _check(footer: Any, bounds: Bounds, shared: Sequence[str]) -> None:
+    if footer.num_rows > bounds.rows:
+        raise TooLarge(f"it holds {footer.num_rows} rows, more than {bounds.rows}")
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    size = sum(_declared(chunk, chunk.path_in_schema in shared) for chunk in chunks)
+    if size > bounds.bytes:
+        raise TooLarge(f"it decompresses to {size} bytes, more than {bounds.bytes}")
+
+
+def _declared(chunk: Any, is_shared: bool) -> int:
+    """What a column holds at most; in one whose values are not shared each could be as large as all of them."""
+    size, values = int(chunk.total_uncompressed_size), int(chunk.num_values)
+    if is_shared or chunk.physical_type not in _OF_ANY_SIZE:
+        return max(size, values * _NUMBER_BYTES)
+    return size * max(1, values)
+
+
+def _values(column: Any) -> list[Any]:
+    values: list[Any] = []
+    for chunk in column.chunks:
+        if hasattr(chunk, "dictionary"):
+            known = chunk.dictionary.to_pylist()
+            values += [None if at is None else known[at] for at in chunk.indices.to_pylist()]
+        else:
+            values += chunk.to_pylist()
+    return values
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str | bytes):
+        return len(value)
+    return sum(map(_size, value)) if isinstance(value, list) else 1
