@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import timedelta
-from functools import partial
 
 from fastapi import FastAPI
 
@@ -32,7 +31,7 @@ from indexer.gpu_replica import Accelerator
 from indexer.loading import itself
 from indexer.recall_sample import RecallSampler
 from indexer.reranking import Reranking
-from indexer.serving_encoder import load_encoder
+from indexer.serving_encoder import EncoderLoader
 from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
 from scenes.machine import cores_for_each
@@ -120,7 +119,7 @@ def _reranking(config: Settings) -> Reranking | None:
 @asynccontextmanager
 async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     secret = Secret.load(config.home, config.secret)
-    load = partial(load_encoder, home=config.home, runtime=config.encoder_runtime)
+    load = EncoderLoader(config.home, config.models, config.encoder_runtime)
     async with batching(catalog) as log, purging(catalog):
         recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
@@ -145,6 +144,8 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                 keys = KeyCache(Keys(catalog, secret))
                 metrics.is_ready()
                 with _seldom_collected():
-                    yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
+                    yield State(
+                        catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config), config.models
+                    )
         finally:
             service.close()

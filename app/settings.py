@@ -7,6 +7,7 @@ import platformdirs
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from scenes.allowed_models import AllowedModels
 from scenes.machine import cores_for_each
 from scenes.sources import checked_root
 
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""
     jobs_per_key: Annotated[int, Field(ge=1, le=100_000)] = Field(64, validation_alias="WORDSIGHT_JOBS_PER_KEY")
     worker_lost_after_s: Annotated[float, Field(ge=0.5)] = Field(30.0, validation_alias="WORDSIGHT_WORKER_LOST_AFTER")
+    encoders: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_ENCODERS")
+    """Encoders beside the packaged ones that collections may name, folders or hub names, as a JSON list."""
+    engine_models: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_ENGINE_MODELS")
+    """Captioning models beside an engine's default that collections may name, as a JSON list."""
     engine_options: str = Field("", validation_alias="WORDSIGHT_ENGINE_OPTIONS")
     """What `wordsight worker` gives its captioning engine, such as `--base-url http://vlm:8000/v1`."""
     traces: str | None = Field(None, validation_alias="WORDSIGHT_TRACES")
@@ -62,6 +67,11 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """Where uploaded images wait, encrypted; the server and its workers share it."""
         return self.home / "spool"
+
+    @property
+    def models(self) -> AllowedModels:
+        """The models that collections may name."""
+        return AllowedModels(self.home, self.encoders, self.engine_models)
 
     @property
     def database(self) -> str | None:

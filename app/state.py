@@ -12,6 +12,7 @@ from app.metrics import Metrics
 from app.search.log import BatchLog
 from app.search.service import SearchService
 from app.security import Secret
+from scenes.allowed_models import AllowedModels
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import KeyRow
 
@@ -34,6 +35,7 @@ class State:
     limits: KeyLimits
     metrics: Metrics
     desk: Desk
+    models: AllowedModels = AllowedModels()
     streams: Streams = field(default_factory=Streams)
 
 

@@ -19,6 +19,7 @@ from app.jobs.patience import UNANSWERED, be_patient
 from app.jobs.runner import Report, Stopped
 from app.settings import Settings
 from app.uploads.spool import Spool
+from scenes.allowed_models import AllowedModels
 from scenes.errors import EnvironmentMissing, WordsightError
 
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ Index = Callable[[str, bool], Awaitable[object]]
 class Describers:
     """Engines by what collections choose; each is loaded once, when first needed, and stays."""
 
-    def __init__(self, options: str) -> None:
-        self._options = shlex.split(options)
+    def __init__(self, options: str, models: AllowedModels) -> None:
+        self._options, self._models = shlex.split(options), models
         self._known: dict[tuple[str | None, str | None, bool], Describer] = {}
         self._turn = asyncio.Lock()
 
     async def of(self, settings: "Collection") -> "Describer":
-        """Raises what `choose_engine` and `make_describer` raise."""
+        """Raises `EnvironmentMissing` (`engine_model_not_allowed`), and as `choose_engine` and `make_describer` do."""
+        self._models.check_engine(settings, EnvironmentMissing)
         named = settings.engine, settings.engine_model, settings.third_party_consent
         async with self._turn:
             if named not in self._known:
