@@ -6,6 +6,7 @@ own manifest, so that any number of workers share a folder without a coordinator
 
 import hashlib
 import io
+import os
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from captioner.rows import Record, from_row, to_row
 from captioner.sources.guard import EVERYTHING, Guard
 from scenes.artifact import write_file
-from scenes.bounded_rows import Bounds, TooLarge, read_rows
+from scenes.bounded_rows import Bounds, read_rows
 from scenes.errors import BadInput, Corrupt, EnvironmentMissing
 from scenes.recipe import CaptionRecipe
 
@@ -121,7 +122,7 @@ class BatchFolder:
             raise Corrupt("batch_corrupt", f"{path} was altered or cut", fix=_FIX)
         try:
             schema, rows = read_rows(partial(_table, data), _BOUNDS, names)
-        except (pa.ArrowException, OSError, TooLarge) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise Corrupt("batch_corrupt", f"{path} can't be read: {error}", fix=_FIX) from error
         facts = schema.metadata or {}
         if facts.get(b"recipe", b"").decode() != self.folder.name or facts.get(b"rows") != str(len(rows)).encode():
@@ -131,10 +132,11 @@ class BatchFolder:
     def _bytes(self, path: Path, most: int) -> bytes:
         try:
             with self._guard.open(path) as file:
-                data = file.read(most + 1)
+                size = os.fstat(file.fileno()).st_size
+                data = file.read(size) if size <= most else b""
         except OSError as error:
             raise Corrupt("batch_corrupt", f"{path} can't be read: {error.strerror or error}") from error
-        if len(data) > most:
+        if size > most:
             raise Corrupt("batch_corrupt", f"{path} is larger than {most} bytes", fix=_FIX)
         return data
 

@@ -5,7 +5,7 @@ that the file declares are checked before a page is read, values that repeat are
 what the rows hold is counted. pyarrow is not imported here: its readers are passed in (`pyarrow.parquet.ParquetFile`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +36,9 @@ def read_rows(
     """
     with open_(()) as file:
         schema = file.schema_arrow
-        shared = [
-            field.name for field in schema if str(field.type) in _SHARED and (names is None or field.name in names)
-        ]
-        _check(file.metadata, bounds, shared)
+        wanted = [field for field in schema if names is None or field.name in names]
+        shared = [field.name for field in wanted if str(field.type) in _SHARED]
+        _check(file.metadata, bounds, {field.name: field.name in shared for field in wanted})
     with open_(shared) as file:
         table = file.read(columns=names)
     columns = {name: _values(table.column(name)) for name in table.column_names}
@@ -48,12 +47,14 @@ def read_rows(
     return schema, [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _check(footer: Any, bounds: Bounds, shared: Sequence[str]) -> None:
+def _check(footer: Any, bounds: Bounds, wanted: Mapping[str, bool]) -> None:
+    """`wanted` says of each column to read whether its values are shared."""
     if footer.num_rows > bounds.rows:
         raise TooLarge(f"it holds {footer.num_rows} rows, more than {bounds.rows}")
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    size = sum(_declared(chunk, chunk.path_in_schema in shared) for chunk in chunks)
+    named = [(chunk.path_in_schema.split(".")[0], chunk) for chunk in chunks]
+    size = sum(_declared(chunk, wanted[name]) for name, chunk in named if name in wanted)
     if size > bounds.bytes:
         raise TooLarge(f"it decompresses to {size} bytes, more than {bounds.bytes}")
 

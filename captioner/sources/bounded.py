@@ -25,9 +25,9 @@ _MAGIC_BYTES = 8
 class Bounded(io.RawIOBase):
     """The decompressed bytes of a file that can seek; itself it seeks forward only where it decompresses."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], free_bytes: int = FREE_BYTES) -> None:
         super().__init__()
-        self._file = file
+        self._file, self._free = file, free_bytes
         start = file.read(_MAGIC_BYTES)
         file.seek(0)
         unpacked = next((make for magic, make in _KINDS if start.startswith(magic)), None)
@@ -39,7 +39,7 @@ class Bounded(io.RawIOBase):
         if not 0 <= size <= MOST_AT_ONCE:
             raise OSError("the archive has a header that is too large")
         data = self._plain.read(size)
-        if self.is_packed and self._plain.tell() > max(FREE_BYTES, MOST_TIMES * self._file.tell()):
+        if self.is_packed and self._plain.tell() > max(self._free, MOST_TIMES * self._file.tell()):
             raise OSError(f"the archive decompresses to more than {MOST_TIMES} times its size")
         return data
 

@@ -11,7 +11,7 @@ from captioner.sources.naming import row_uri
 from scenes.errors import BadInput
 
 _ROWS_AT_ONCE = 16
-_HELD_BYTES = 256_000_000
+_HELD_BYTES = 128_000_000
 _FREE_BYTES = 1_000_000_000
 _MOST_TIMES = 50
 """Beyond `_FREE_BYTES` a row group of images decompresses to at most so many times its own size."""

@@ -5,17 +5,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.cli.performing import Describers
+from app.cli.restore import _Asked, _judge
+from app.settings import Settings
+from indexer.archive.manifest import Manifest
 from indexer.serving_encoder import EncoderLoader
 from scenes.allowed_models import AllowedModels
 from scenes.catalog import collections
 from scenes.catalog.engine import Catalog
 from scenes.collection import Collection
-from scenes.errors import EnvironmentMissing
+from scenes.errors import BadInput, EnvironmentMissing
 from tests.app.live import live
 
 HUB_NAME = "somebody/some-encoder"
@@ -80,6 +84,21 @@ def test_what_is_named_at_a_command_line_is_remembered(tmp_path: Path) -> None:
         models.check_encoder("a/vlm", EnvironmentMissing)
 
 
+def test_a_snapshot_names_no_encoder_that_is_not_allowed(tmp_path: Path) -> None:
+    config = Settings.model_validate({"WORDSIGHT_HOME": tmp_path})
+    facts = {"origin": "o", "generation": 1, "taken_at": "t", "encoder": None, "caption_recipes": {}, "parts": ()}
+    named = Collection(name="c", encoder="/evil")
+    manifest = Manifest.model_validate(facts | {"collection": named, "signed_by": "aa"})
+    asked = _Asked(Path("c.snapshot"), None, None, None, False, False, 512)
+    with pytest.raises(BadInput) as told:
+        _judge(manifest, config, "aa", asked)
+    assert (told.value.code, "--encoder" in str(told.value.fix)) == ("encoder_not_allowed", True)
+    _judge(manifest, config, "aa", replace(asked, encoder="mine"))
+    config.models.check_encoder("mine")
+    with pytest.raises(BadInput):
+        config.models.check_encoder("/evil")
+
+
 LOADING = """
 import json, os, socket, sys, threading, time
 from pathlib import Path
@@ -91,7 +110,7 @@ threading.Thread(target=lambda: [taken.append(hub.accept()) for _ in range(99)],
 from indexer.sentence_encoder import quiet_library
 from indexer.serving_encoder import EncoderLoader
 from scenes.allowed_models import AllowedModels
-from scenes.errors import EnvironmentMissing
+from scenes.errors import BadInput, EnvironmentMissing
 
 quiet_library()
 name, home = sys.argv[1], Path(sys.argv[2])
