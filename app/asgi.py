@@ -100,9 +100,9 @@ def _migrated(config: Settings) -> AbstractContextManager[str]:
     return postgres(config.home, config.database)
 
 
-def _desk(catalog: Catalog, config: Settings) -> Desk:
+def _desk(catalog: Catalog, config: Settings, secret: Secret) -> Desk:
     lost_after = timedelta(seconds=config.worker_lost_after_s)
-    return Desk(catalog, Spool(config.spool), config.job_sources, config.jobs_per_key, lost_after)
+    return Desk(catalog, Spool(config.spool, secret), config.job_sources, config.jobs_per_key, lost_after)
 
 
 def _reranking(config: Settings) -> Reranking | None:
@@ -145,7 +145,15 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                 metrics.is_ready()
                 with _seldom_collected():
                     yield State(
-                        catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config), config.models
+                        catalog,
+                        service,
+                        log,
+                        keys,
+                        secret,
+                        limits,
+                        metrics,
+                        _desk(catalog, config, secret),
+                        config.models,
                     )
         finally:
             service.close()

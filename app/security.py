@@ -1,5 +1,6 @@
 """API keys, login tokens and session cookies: random secrets of which only an HMAC is ever stored."""
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -36,7 +37,7 @@ class Secret:
             return cls(given.encode())
         path = home / _SECRET_FILE
         if not path.is_file():
-            _write_private(path, secrets.token_bytes(_SECRET_BYTES))
+            _make_private(path, secrets.token_bytes(_SECRET_BYTES))
         return cls(path.read_bytes())
 
     def digest(self, purpose: str, text: str) -> bytes:
@@ -74,9 +75,14 @@ def may(key: KeyRow, scope: Scope, collection: str | None) -> bool:
     return scope in _ALLOWS[key.scope] and (everywhere or collection == key.collection)
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def _make_private(path: Path, data: bytes) -> None:
+    """Make a file that its owner alone can read; where several processes make it at once, the first one's stays."""
     before = os.umask(0o077)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(16)}")
     try:
-        write_file(path, data)
+        write_file(beside, data)
+        with contextlib.suppress(FileExistsError):
+            os.link(beside, path)
     finally:
         os.umask(before)
+        beside.unlink(missing_ok=True)

@@ -75,6 +75,7 @@ class Performer:
     config: Settings
     describers: Describers
     index: Index
+    spool: Spool
 
     async def __call__(self, job: "JobRow", report: Report) -> None:
         """Raises `Stopped`, `Unanswered`, and `WordsightError` where the job can't be done."""
@@ -102,11 +103,11 @@ class Performer:
     def tidy(self, job_id: UUID) -> None:
         """Remove what a job kept on this machine: its batches, its upload."""
         shutil.rmtree(self._folder(job_id), ignore_errors=True)
-        Spool(self.config.spool).drop(job_id)
+        self.spool.drop(job_id)
 
     def leftovers(self, older_than_s: float = 600.0) -> list[UUID]:
         """The jobs that keep something on this machine."""
-        found = Spool(self.config.spool).older_than(older_than_s)
+        found = self.spool.older_than(older_than_s)
         for path in self._folders.glob("*"):
             with suppress(ValueError):
                 found.append(UUID(path.name))
@@ -150,7 +151,7 @@ class Performer:
             return await self.describers.of(row.settings)
         except EnvironmentMissing as error:
             if error.code == _UNREACHABLE:
-                be_patient(job)
+                be_patient(job, error.message)
             raise
 
     async def _items(self, job: "JobRow") -> "Iterable[Item]":
@@ -169,10 +170,15 @@ class Performer:
 
         async with self.catalog.reading() as session:
             key = await jobs.upload_key(session, job.id)
+        try:
+            self.spool.key(job.id, key)
+        except EnvironmentMissing as error:
+            be_patient(job, error.message)
+            raise
 
         def read(limit_bytes: int) -> bytes:
             try:
-                return Spool(self.config.spool).read(job.id, key)[: limit_bytes + 1]
+                return self.spool.read(job.id, key)[: limit_bytes + 1]
             except WordsightError as error:
                 raise Lost(error.message) from error
 

@@ -67,10 +67,13 @@ async def open_shift(catalog: "Catalog", config: "Settings", worker: "Worker") -
     from app.cli.performing import Describers, Performer
     from app.jobs.runner import Room, Runner
     from app.jobs.shift import Leftovers, Shift
+    from app.security import Secret
+    from app.uploads.spool import Spool
     from scenes.catalog.queue import open_queue
 
     describers = Describers(config.engine_options, config.models)
-    performer = Performer(catalog, config, describers, worker.index)
+    spool = Spool(config.spool, Secret.load(config.home, config.secret))
+    performer = Performer(catalog, config, describers, worker.index, spool)
     runner = Runner(catalog, Room(performer, performer.tidy, output.say))
     try:
         async with open_queue(catalog.url, runner.run, _lost_after(config)) as queue:

@@ -127,7 +127,7 @@ async def _opened(
         async with batching(catalog) as log:
             service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
-                keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), sources)
+                keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool", SECRET), sources)
                 yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk, models)
             finally:
                 service.engines.close()

@@ -1,6 +1,7 @@
 """Jobs from start to end: described, published, searchable; refused, cancelled, interrupted; uploads leave nothing."""
 
 import asyncio
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -8,14 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from sqlalchemy import text
 
 from app.jobs.desk import Desk
+from app.security import Secret
 from app.uploads.spool import Spool
 from scenes.catalog import collections, jobs, publishing
 from scenes.catalog.engine import Catalog
 from scenes.catalog.jobs import JobRow
-from scenes.errors import BadInput, Conflict, Forbidden, Overloaded
+from scenes.errors import BadInput, Conflict, EnvironmentMissing, Forbidden, Overloaded
 from tests.app.jobs.working import config, make_collection, scripted, shift_of
 from tests.captioner.conftest import png
 from tests.captioner.test_canary import found_in, jpeg, needles
@@ -37,7 +40,7 @@ class World:
         self.photos = home / "photos"
         self.photos.mkdir()
         self.config = config(home, database_url, engine, [str(self.photos)])
-        self.desk = Desk(catalog, Spool(self.config.spool), self.config.job_sources, 5)
+        self.desk = Desk(catalog, Spool(self.config.spool, Secret.load(home)), self.config.job_sources, 5)
 
     def fill(self, n: int) -> None:
         for i in range(n):
@@ -236,6 +239,45 @@ async def test_an_upload_is_described_and_nothing_of_it_is_left(world: World) ->
     assert not any(world.config.spool.iterdir())
     assert found_in(world.home, needles(images)) == []
     assert found_in(await world.database_folder(), needles(images)) == []
+
+
+async def test_a_copy_of_the_database_opens_no_upload(world: World) -> None:
+    """Not even with a copy of the sealed file: neither while the image waits nor after it was deleted."""
+    data, secret = jpeg(7), Secret.load(world.home)
+    job = await world.upload(data)
+    async with world.catalog.reading() as session:
+        stored = await jobs.upload_key(session, job.id)
+    assert stored is not None
+    key = stored if len(stored) == 32 else aes_key_unwrap(secret.digest("upload-key", str(job.id)), stored)
+    copied = world.home / "copied"
+    shutil.copytree(world.config.spool, copied)
+    assert Spool(copied, secret).read(job.id, key) == data
+    for over in (False, True):
+        if over:
+            await world.desk.cancel(job.id, "key_1")
+        files = [path.read_bytes() for path in (await world.database_folder()).rglob("*") if path.is_file()]
+        assert [key in one for one in files].count(True) == 0
+        assert any(stored in one for one in files), "it is looked for in the right place"
+        with pytest.raises(EnvironmentMissing):
+            Spool(copied, Secret(b"x" * 32)).read(job.id, stored)
+    async with world.catalog.reading() as session:
+        assert await jobs.upload_key(session, job.id) is None
+
+
+async def test_an_upload_waits_for_a_worker_with_the_right_secret(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = await world.upload(jpeg(8))
+    right = world.config
+    world.config = right.model_copy(update={"secret": "another secret of 32 characters or more"})
+    await world.once()
+    waiting = await world.job(job)
+    assert (waiting.state, waiting.attempt) == ("queued", 1)
+    assert "sealed by a server with another secret; again in 2 s" in capsys.readouterr().err
+    world.config = right
+    await asyncio.sleep(2)
+    await world.once()
+    assert (await world.job(job)).counts["described"] == 1
 
 
 async def test_leftovers_of_lost_uploads_are_swept(world: World) -> None:
