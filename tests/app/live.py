@@ -35,7 +35,8 @@ from scenes.collection import Collection
 from tests.indexer.letters import BagOfLetters
 
 SOURCES = "/allowed"
-SECRET = Secret(b"a secret of thirty-two characters")
+SECRET_TEXT = "a secret of thirty-two characters"
+SECRET = Secret(SECRET_TEXT.encode())
 
 
 @dataclass(frozen=True)
