@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import timedelta
-from functools import partial
 
 from fastapi import FastAPI
 
@@ -32,7 +31,7 @@ from indexer.gpu_replica import Accelerator
 from indexer.loading import itself
 from indexer.recall_sample import RecallSampler
 from indexer.reranking import Reranking
-from indexer.serving_encoder import load_encoder
+from indexer.serving_encoder import EncoderLoader
 from scenes.catalog.embedded import postgres, with_driver
 from scenes.catalog.engine import Catalog
 from scenes.machine import cores_for_each
@@ -103,9 +102,9 @@ def _migrated(config: Settings) -> AbstractContextManager[str]:
     return postgres(config.home, config.database)
 
 
-def _desk(catalog: Catalog, config: Settings) -> Desk:
+def _desk(catalog: Catalog, config: Settings, secret: Secret) -> Desk:
     lost_after = timedelta(seconds=config.worker_lost_after_s)
-    return Desk(catalog, Spool(config.spool), config.job_sources, config.jobs_per_key, lost_after)
+    return Desk(catalog, Spool(config.spool, secret), config.job_sources, config.jobs_per_key, lost_after)
 
 
 def _reranking(config: Settings) -> Reranking | None:
@@ -122,7 +121,7 @@ def _reranking(config: Settings) -> Reranking | None:
 @asynccontextmanager
 async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     secret = Secret.load(config.home, config.secret)
-    load = partial(load_encoder, home=config.home, runtime=config.encoder_runtime)
+    load = EncoderLoader(config.home, config.models, config.encoder_runtime)
     async with batching(catalog) as log, purging(catalog):
         recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
@@ -155,7 +154,8 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                         secret,
                         limits,
                         metrics,
-                        _desk(catalog, config),
+                        _desk(catalog, config, secret),
+                        config.models,
                         open_streams(config.streams_per_key),
                         open_uploads(config.uploads_per_key),
                     )

@@ -1,7 +1,9 @@
 """API keys, login tokens and session cookies: random secrets of which only an HMAC is ever stored."""
 
+import contextlib
 import hashlib
 import hmac
+import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,7 +48,7 @@ class Secret:
             return cls(given.encode())
         path = home / _SECRET_FILE
         if not path.is_file():
-            write_file(path, secrets.token_bytes(_SECRET_BYTES))
+            _make_private(path, secrets.token_bytes(_SECRET_BYTES))
         return cls(path.read_bytes())
 
     def digest(self, purpose: str, text: str) -> bytes:
@@ -83,3 +85,14 @@ def may(key: KeyRow, scope: Scope, collection: str | None) -> bool:
     """May a key do what `scope` names in a collection (None: in no particular one)?"""
     everywhere = key.collection == EVERY_COLLECTION
     return scope in _ALLOWS[key.scope] and (everywhere or collection == key.collection)
+
+
+def _make_private(path: Path, data: bytes) -> None:
+    """Make a file that its owner alone can read; where several processes make it at once, the first one's stays."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(16)}")
+    try:
+        write_file(beside, data)
+        with contextlib.suppress(FileExistsError):
+            os.link(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

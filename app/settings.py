@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.limits import MOST_STREAMS, MOST_UPLOADS, STREAMS_PER_KEY, UPLOADS_PER_KEY
+from scenes.allowed_models import AllowedModels
 from scenes.machine import cores_for_each
+from scenes.sources import checked_root
 
+JobSource = Annotated[str, AfterValidator(checked_root)]
 ADMITTED_PER_CORE = 64
 """Two full batches: one is embedded while the other comes together, and a full server still answers soon."""
 
@@ -52,7 +55,7 @@ class Settings(BaseSettings):
     rerank_budget_s: Annotated[float, Field(gt=0, le=60)] = Field(0.2, validation_alias="WORDSIGHT_RERANK_BUDGET")
     """So long a search may be re-ranked, the wait for its turn included; what was not reached keeps its order."""
     request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
-    job_sources: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
+    job_sources: tuple[JobSource, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""
     jobs_per_key: Annotated[int, Field(ge=1, le=100_000)] = Field(64, validation_alias="WORDSIGHT_JOBS_PER_KEY")
     streams_per_key: Annotated[int, Field(ge=1, le=MOST_STREAMS)] = Field(
@@ -64,6 +67,10 @@ class Settings(BaseSettings):
     )
     """So many images a key may send at once, to each process."""
     worker_lost_after_s: Annotated[float, Field(ge=0.5)] = Field(30.0, validation_alias="WORDSIGHT_WORKER_LOST_AFTER")
+    encoders: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_ENCODERS")
+    """Encoders beside the packaged ones that collections may name, folders or hub names, as a JSON list."""
+    engine_models: tuple[str, ...] = Field((), validation_alias="WORDSIGHT_ENGINE_MODELS")
+    """Captioning models beside an engine's default that collections may name, as a JSON list."""
     engine_options: str = Field("", validation_alias="WORDSIGHT_ENGINE_OPTIONS")
     """What `wordsight worker` gives its captioning engine, such as `--base-url http://vlm:8000/v1`."""
     traces: str | None = Field(None, validation_alias="WORDSIGHT_TRACES")
@@ -80,6 +87,11 @@ class Settings(BaseSettings):
     def spool(self) -> Path:
         """Where uploaded images wait, encrypted; the server and its workers share it."""
         return self.home / "spool"
+
+    @property
+    def models(self) -> AllowedModels:
+        """The models that collections may name."""
+        return AllowedModels(self.home, self.encoders, self.engine_models)
 
     @property
     def database(self) -> str | None:

@@ -11,6 +11,7 @@ from app.metrics import Metrics
 from app.search.log import BatchLog
 from app.search.service import SearchService
 from app.security import Secret
+from scenes.allowed_models import AllowedModels
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import KeyRow
 
@@ -35,6 +36,7 @@ class State:
     limits: KeyLimits
     metrics: Metrics
     desk: Desk
+    models: AllowedModels = AllowedModels()
     streams: Shares = field(default_factory=open_streams)
     uploads: Shares = field(default_factory=open_uploads)
     writes: Turns = field(default_factory=lambda: Turns(WRITES_PER_KEY))

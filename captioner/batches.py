@@ -6,8 +6,10 @@ own manifest, so that any number of workers share a folder without a coordinator
 
 import hashlib
 import io
+import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from captioner.rows import Record, from_row, to_row
+from captioner.sources.guard import EVERYTHING, Guard
 from scenes.artifact import write_file
+from scenes.bounded_rows import Bounds, read_rows
 from scenes.errors import BadInput, Corrupt, EnvironmentMissing
 from scenes.recipe import CaptionRecipe
 
 _RECIPE = "recipe.json"
+_MOST_RECIPE_BYTES = 1_000_000
+_MOST_FILE_BYTES = 512_000_000
+_BOUNDS = Bounds(rows=100_000, bytes=1_000_000_000)
+"""A batch file may come from another machine: one that holds more than any that is written here is refused."""
 _STALE_PART_S = 3_600.0
+_FIX = "remove it and caption again"
 _SCHEMA = pa.schema(
     [
         ("image_id", pa.string()),
@@ -45,8 +54,9 @@ _SCHEMA = pa.schema(
 class BatchFolder:
     """All batches under one recipe: `DIR/<recipe fingerprint>/<sha256>.parquet`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, guard: Guard = EVERYTHING) -> None:
         self.folder = folder
+        self._guard = guard
 
     @classmethod
     def for_recipe(cls, out: Path, recipe: CaptionRecipe) -> "BatchFolder":
@@ -61,16 +71,21 @@ class BatchFolder:
         return batches
 
     @classmethod
-    def all_in(cls, out: Path) -> list["BatchFolder"]:
-        """The batch folders of all recipes. Raises `BadInput` (`batches_missing`)."""
-        found = [cls(path.parent) for path in sorted(out.glob(f"*/{_RECIPE}"))]
+    def all_in(cls, out: Path, guard: Guard = EVERYTHING) -> list["BatchFolder"]:
+        """The batch folders of all recipes, read through a guard. Raises `BadInput` (`batches_missing`)."""
+        found = [cls(path.parent, guard) for path in sorted(out.glob(f"*/{_RECIPE}"))]
         if not found:
             raise BadInput("batches_missing", f"{out} holds no batches", fix="wordsight caption run SOURCE --out DIR")
         return found
 
     @property
     def recipe(self) -> CaptionRecipe:
-        return CaptionRecipe.model_validate_json((self.folder / _RECIPE).read_bytes())
+        """Raises `Corrupt` (`batch_corrupt`)."""
+        path = self.folder / _RECIPE
+        try:
+            return CaptionRecipe.model_validate_json(self._bytes(path, _MOST_RECIPE_BYTES))
+        except ValueError as error:
+            raise Corrupt("batch_corrupt", f"{path} holds no recipe", fix=_FIX) from error
 
     def write(self, records: Sequence[Record]) -> Path:
         """Write one durable batch; the same records give the same file.
@@ -95,19 +110,35 @@ class BatchFolder:
 
     def read(self, path: Path) -> list[Record]:
         """The records of one batch file. Raises `Corrupt` (`batch_corrupt`)."""
-        return [from_row(row) for row in self.columns(path)]
+        try:
+            return [from_row(row) for row in self.columns(path)]
+        except (ValueError, LookupError, TypeError) as error:
+            raise Corrupt("batch_corrupt", f"{path} holds a row that is no outcome", fix=_FIX) from error
 
     def columns(self, path: Path, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Some columns of one verified batch file, a mapping a row. Raises `Corrupt` (`batch_corrupt`)."""
-        data = path.read_bytes()
+        data = self._bytes(path, _MOST_FILE_BYTES)
         if hashlib.sha256(data).hexdigest() != path.stem:
-            raise Corrupt("batch_corrupt", f"{path} was altered or cut", fix="remove it and caption again")
-        table = pq.read_table(io.BytesIO(data), columns=names)
-        facts = table.schema.metadata or {}
-        if facts.get(b"recipe", b"").decode() != self.folder.name or int(facts.get(b"rows", b"-1")) != len(table):
+            raise Corrupt("batch_corrupt", f"{path} was altered or cut", fix=_FIX)
+        try:
+            schema, rows = read_rows(partial(_table, data), _BOUNDS, names)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise Corrupt("batch_corrupt", f"{path} can't be read: {error}", fix=_FIX) from error
+        facts = schema.metadata or {}
+        if facts.get(b"recipe", b"").decode() != self.folder.name or facts.get(b"rows") != str(len(rows)).encode():
             raise Corrupt("batch_corrupt", f"{path} belongs to another recipe", fix="move it back to its own folder")
-        rows: list[dict[str, Any]] = table.to_pylist()
         return rows
+
+    def _bytes(self, path: Path, most: int) -> bytes:
+        try:
+            with self._guard.open(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                data = file.read(size) if size <= most else b""
+        except OSError as error:
+            raise Corrupt("batch_corrupt", f"{path} can't be read: {error.strerror or error}") from error
+        if size > most:
+            raise Corrupt("batch_corrupt", f"{path} is larger than {most} bytes", fix=_FIX)
+        return data
 
     def records(self) -> Iterator[Record]:
         """All records, a file at a time."""
@@ -124,6 +155,10 @@ class BatchFolder:
         for part in self.folder.glob(".*.part"):
             if time.time() - part.stat().st_mtime > _STALE_PART_S:
                 part.unlink(missing_ok=True)
+
+
+def _table(data: bytes, shared: Sequence[str]) -> Any:
+    return pq.ParquetFile(io.BytesIO(data), read_dictionary=list(shared))
 
 
 def _unwritable(path: Path, error: OSError) -> EnvironmentMissing:

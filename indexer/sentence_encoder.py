@@ -1,7 +1,9 @@
 """The one door to sentence_transformers: text to unit vectors, nothing cut silently."""
 
 import os
-from collections.abc import Sequence
+import queue
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _BATCH = 32
+_HUB_ANSWERS_S = 5.0
+_DOWNLOADED_S = 900.0
 
 
 class SentenceEncoder:
@@ -34,13 +38,16 @@ class SentenceEncoder:
         self._tokeniser: Tokeniser | None = None
 
     @classmethod
-    def load(cls, name: str | None = None, *, wording: str = DEFAULT_WORDING) -> "SentenceEncoder":
+    def load(
+        cls, name: str | None = None, *, wording: str = DEFAULT_WORDING, ask_hub: bool = False
+    ) -> "SentenceEncoder":
         """Load an encoder; None is the shipped default, its digest verified.
 
+        A hub name is read from the hub's cache on this machine; where it is not there it is downloaded, if `ask_hub`.
         Raises `EnvironmentMissing` (`model_missing`, `encoder_unavailable`) and `Corrupt` (`model_digest_wrong`).
         """
         files = find_encoder(name)
-        model = _load(files.source)
+        model = _load(files.source) if files.folder is not None or not ask_hub else _load_or_download(files.name)
         projection = read_head(files.folder)
         return cls(model, WordHead(projection, _kept(model)), _recipe(files, model, projection, wording))
 
@@ -102,11 +109,12 @@ class SentenceEncoder:
 
 
 def quiet_library() -> None:
-    """Makes sure that sentence-transformers can be imported, and that loading with it draws no progress bars.
+    """Makes sure that sentence-transformers can be imported, draws no progress bars and does not call its makers' hub.
 
     Raises `EnvironmentMissing` (`encoder_not_installed`).
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # else it fetches a list from the hub, whatever is loaded
     try:
         import sentence_transformers  # noqa: F401 - is it there?
         from transformers.utils.logging import disable_progress_bar
@@ -118,17 +126,66 @@ def quiet_library() -> None:
 
 
 def _load(source: str) -> "SentenceTransformer":
+    """A model on this machine; no hub is asked."""
     quiet_library()
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(source)
-    except (OSError, ValueError) as error:
-        raise EnvironmentMissing(
-            "encoder_unavailable",
-            f"the encoder {source!r} can't be loaded: {error}",
-            fix="name a sentence-transformers folder on this machine, or a model that can be downloaded",
-        ) from error
+        return SentenceTransformer(source, local_files_only=True)
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, ImportError, SafetensorError) as error:
+        raise _unavailable(source, f"can't be loaded from this machine: {error}") from error
+
+
+def _load_or_download(name: str) -> "SentenceTransformer":
+    """A hub's model: from its cache, else downloaded. The hub must answer soon, and the download end in time."""
+    try:
+        return _load(name)
+    except EnvironmentMissing:
+        _within(_HUB_ANSWERS_S, lambda: _ask_hub(name), name)
+    _within(_DOWNLOADED_S, lambda: _download(name), name)
+    return _load(name)
+
+
+def _ask_hub(name: str) -> object:
+    from huggingface_hub import HfApi
+
+    return HfApi().model_info(name, timeout=_HUB_ANSWERS_S)
+
+
+def _download(name: str) -> object:
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(name)
+
+
+def _within(seconds: float, work: Callable[[], object], name: str) -> None:
+    """Do work on another thread, and leave it behind where it takes longer. Raises `EnvironmentMissing`."""
+    failed: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again below, whatever a hub's client raises
+            failed.put(error)
+        else:
+            failed.put(None)
+
+    threading.Thread(target=run, name="hub", daemon=True).start()
+    try:
+        error = failed.get(timeout=seconds)
+    except queue.Empty:
+        raise _unavailable(name, f"could not be fetched from the model hub within {seconds:g} s") from None
+    if error is not None:
+        raise _unavailable(name, f"can't be fetched from the model hub: {error}") from error
+
+
+def _unavailable(name: str, why: str) -> EnvironmentMissing:
+    return EnvironmentMissing(
+        "encoder_unavailable",
+        f"the encoder {name!r} {why}",
+        fix="name a packaged model (wordsight models), or a sentence-transformers folder on this machine",
+    )
 
 
 def _kept(model: "SentenceTransformer") -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":

@@ -36,6 +36,11 @@ Expiry = Annotated[
 ]
 
 
+_RETAINED = ("discard", "keep")
+_LOGGED = ("off", "results", "keyed-hash", "full")
+"""From the strictest to the loosest."""
+
+
 class Collection(BaseModel):
     """What the owner of a collection decided; counts and releases are asked of the catalog."""
 
@@ -53,3 +58,24 @@ class Collection(BaseModel):
         False, description="May pixels be sent to another party (the openai engine)?"
     )
     encoder: ModelName | None = Field(None, description="Encoder model name or folder; null for the shipped one.")
+
+
+def tightened(settings: Collection) -> tuple[Collection, dict[str, dict[str, Any]]]:
+    """Settings that are nowhere looser than those of a new collection; and what differs, {name: {"from", "to"}}.
+
+    Looser is: more of a search kept, or longer; pixels kept, or sent to others; an engine or a model chosen already.
+    The encoder stays.
+    """
+    new = Collection(name=settings.name)
+    after = settings.model_copy(
+        update={
+            "retention": min(settings.retention, new.retention, key=_RETAINED.index),
+            "search_log": min(settings.search_log, new.search_log, key=_LOGGED.index),
+            "search_log_expiry": min(settings.search_log_expiry, new.search_log_expiry),
+            "engine": new.engine,
+            "engine_model": new.engine_model,
+            "third_party_consent": settings.third_party_consent and new.third_party_consent,
+        }
+    )
+    told, kept = settings.model_dump(mode="json"), after.model_dump(mode="json")
+    return after, {name: {"from": told[name], "to": kept[name]} for name in told if told[name] != kept[name]}

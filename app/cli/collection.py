@@ -11,6 +11,7 @@ from app.cli.wiring import checked, with_catalog
 from scenes.errors import BadInput
 
 if TYPE_CHECKING:
+    from app.settings import Settings
     from scenes.catalog.collections import CollectionRow
     from scenes.catalog.engine import Catalog
 
@@ -44,7 +45,7 @@ def create(
 ) -> int:
     """Make an empty collection."""
     given = _given(engine, search_log, search_log_days, encoder)
-    return _print(as_json, with_catalog(lambda catalog, _: _create(catalog, name, given)))
+    return _print(as_json, with_catalog(lambda catalog, config: _create(catalog, config, name, given)))
 
 
 def set_(
@@ -57,7 +58,7 @@ def set_(
 ) -> int:
     """Change settings of a collection; what is left out stays."""
     given = _given(engine, search_log, search_log_days, encoder)
-    return _print(as_json, with_catalog(lambda catalog, _: _set(catalog, name, given)))
+    return _print(as_json, with_catalog(lambda catalog, config: _set(catalog, config, name, given)))
 
 
 def show(name: Name, as_json: Json = False) -> int:
@@ -86,18 +87,20 @@ def _given(engine: str | None, log: str | None, days: int | None, encoder: str |
     return {name: value for name, value in values.items() if value is not None}
 
 
-async def _create(catalog: "Catalog", name: str, given: dict[str, Any]) -> dict[str, Any]:
+async def _create(catalog: "Catalog", config: "Settings", name: str, given: dict[str, Any]) -> dict[str, Any]:
     from scenes.catalog import collections
     from scenes.collection import Collection
 
+    config.models.allow_encoder(given.get("encoder"))
     async with catalog.writing() as session:
         return await _body(session, await collections.create(session, checked(Collection, name=name, **given)))
 
 
-async def _set(catalog: "Catalog", name: str, given: dict[str, Any]) -> dict[str, Any]:
+async def _set(catalog: "Catalog", config: "Settings", name: str, given: dict[str, Any]) -> dict[str, Any]:
     from scenes.catalog import collections
     from scenes.collection import Collection
 
+    config.models.allow_encoder(given.get("encoder"))
     async with catalog.writing() as session:
         before = (await collections.get(session, name)).settings
         after = checked(Collection, **(before.model_dump() | given))

@@ -8,7 +8,7 @@ import typer
 from app.cli import output
 from app.cli.eval_live import live_run
 from app.cli.options import Json, RerankerOption
-from app.cli.wiring import load_encoder, load_reranking, with_catalog
+from app.cli.wiring import load_named_encoder, load_reranking, with_catalog
 from scenes.errors import BadInput
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def evaluate(
     else:
         pairs = read_composition(compositional, read) if compositional else None
         with output.progress("embedding") as tick:
-            found = run(read, load_encoder(encoder), Ranking(), pairs, tick, again)
+            found = run(read, load_named_encoder(encoder), Ranking(), pairs, tick, again)
     difference = compared(found, against) if against else None
     if report:
         write_report(report, found, difference)

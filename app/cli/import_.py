@@ -18,12 +18,21 @@ if TYPE_CHECKING:
 
 _ROWS_A_TRANSACTION = 1_000
 _ERRORS_SHOWN = 20
+_ERRORS_KEPT = 1_000
 
 
 @dataclass
 class _Imported:
+    """`errors` are the first of those lines that were rejected."""
+
     lines: int = 0
+    rejected: int = 0
     errors: list["LineError"] = field(default_factory=list)
+
+    def reject(self, error: "LineError") -> None:
+        self.rejected += 1
+        if len(self.errors) < _ERRORS_KEPT:
+            self.errors.append(error)
 
 
 def register(cli: typer.Typer) -> None:
@@ -39,13 +48,13 @@ def import_(
 
     A line is {"id": "…", "text": "a plain caption"} or {"id": "…", "description": {…}} (see `wordsight schema`), with
     optional "sha256" of the image's bytes, "uri" and "metadata". A line that can't be used is told with its number;
-    the others are imported. Exit code 1 means that lines were rejected.
+    the others are imported; of more than 1,000 the first are listed. Exit code 1 means that lines were rejected.
     """
     done = with_catalog(lambda catalog, config: _import(catalog, config, file, collection))
     errors = [{"line": error.line, "message": error.message} for error in done.errors]
-    body = {"imported": done.lines, "rejected": len(errors), "errors": errors}
+    body = {"imported": done.lines, "rejected": done.rejected, "errors": errors}
     shown = [f"line {error.line}: {error.message}" for error in done.errors[:_ERRORS_SHOWN]]
-    output.result(as_json, body, "\n".join([f"imported {done.lines}, rejected {len(errors)}", *shown]))
+    output.result(as_json, body, "\n".join([f"imported {done.lines}, rejected {done.rejected}", *shown]))
     return 1 if errors else 0
 
 
@@ -63,7 +72,7 @@ async def _import(catalog: "Catalog", config: "Settings", file: Path, name: str)
     with output.progress("importing") as tick:
         while first is not None:
             if isinstance(first, LineError):
-                done.errors.append(first)
+                done.reject(first)
             else:
                 waiting.append(first)
             first = next(lines, None)

@@ -64,6 +64,7 @@ async def prepare(catalog: "Catalog", config: "Settings", name: str, encoder_nam
     """Build a release of another encoder beside the one that answers."""
     from indexer import encoder_change
 
+    config.models.allow_encoder(encoder_name)
     with output.progress("embedding") as tick:
         encoder = load_encoder(encoder_name)
         return await encoder_change.prepare(catalog, name, encoder_name, encoder, config.home, tick)

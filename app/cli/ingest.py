@@ -22,9 +22,10 @@ from app.cli.wiring import (
     open_catalog,
     settings,
 )
-from scenes.errors import NotFound
+from scenes.errors import EnvironmentMissing, NotFound
 
 if TYPE_CHECKING:
+    from app.settings import Settings
     from captioner.batches import BatchFolder
     from captioner.describer import Describer
     from captioner.tally import Tally
@@ -64,7 +65,8 @@ async def run(source: str, name: str, options: CaptionOptions, *, keep_batches: 
     check(source)
     config = settings()
     async with open_catalog(config) as catalog:
-        with await _describer(catalog, name, options.choice) as describer:
+        config.models.allow_engine_model(options.choice.model)
+        with await _describer(catalog, config, name, options.choice) as describer:
             collection = await _prepared(catalog, name, options.choice, describer)
             recipe = captioning.whole_recipe(describer, options)
             folder = captioning.batch_folder(config.home / "batches" / str(collection.id), recipe)
@@ -79,12 +81,15 @@ async def run(source: str, name: str, options: CaptionOptions, *, keep_batches: 
     return tally
 
 
-async def _describer(catalog: "Catalog", name: str, choice: EngineChoice) -> "AbstractContextManager[Describer]":
+async def _describer(
+    catalog: "Catalog", config: "Settings", name: str, choice: EngineChoice
+) -> "AbstractContextManager[Describer]":
     """The engine, ready before the collection is made: a failed start leaves nothing behind."""
     before = await _settings(catalog, name)
     chosen = choose_engine(choice.engine, before)
-    agreed = choice.consent or before.third_party_consent
-    made = make_describer(chosen, choice.model or before.engine_model, list(choice.options), consent=agreed)
+    agreed, model = choice.consent or before.third_party_consent, choice.model or before.engine_model
+    config.models.check_engine(before.model_copy(update={"engine": chosen, "engine_model": model}), EnvironmentMissing)
+    made = make_describer(chosen, model, list(choice.options), consent=agreed)
     return closing(made)
 
 

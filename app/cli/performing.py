@@ -13,13 +13,13 @@ from uuid import UUID
 
 from app.cli import captioning
 from app.cli.caption_options import CaptionOptions
-from app.cli.guarding import check_real, guarded
 from app.cli.knowing import known_in
 from app.cli.wiring import choose_engine, make_describer
 from app.jobs.patience import UNANSWERED, be_patient
 from app.jobs.runner import Report, Stopped
 from app.settings import Settings
 from app.uploads.spool import Spool
+from scenes.allowed_models import AllowedModels
 from scenes.errors import EnvironmentMissing, WordsightError
 
 if TYPE_CHECKING:
@@ -42,13 +42,14 @@ Index = Callable[[str, bool], Awaitable[object]]
 class Describers:
     """Engines by what collections choose; each is loaded once, when first needed, and stays."""
 
-    def __init__(self, options: str) -> None:
-        self._options = shlex.split(options)
+    def __init__(self, options: str, models: AllowedModels) -> None:
+        self._options, self._models = shlex.split(options), models
         self._known: dict[tuple[str | None, str | None, bool], Describer] = {}
         self._turn = asyncio.Lock()
 
     async def of(self, settings: "Collection") -> "Describer":
-        """Raises what `choose_engine` and `make_describer` raise."""
+        """Raises `EnvironmentMissing` (`engine_model_not_allowed`), and as `choose_engine` and `make_describer` do."""
+        self._models.check_engine(settings, EnvironmentMissing)
         named = settings.engine, settings.engine_model, settings.third_party_consent
         async with self._turn:
             if named not in self._known:
@@ -74,6 +75,7 @@ class Performer:
     config: Settings
     describers: Describers
     index: Index
+    spool: Spool
 
     async def __call__(self, job: "JobRow", report: Report) -> None:
         """Raises `Stopped`, `Unanswered`, and `WordsightError` where the job can't be done."""
@@ -101,11 +103,11 @@ class Performer:
     def tidy(self, job_id: UUID) -> None:
         """Remove what a job kept on this machine: its batches, its upload."""
         shutil.rmtree(self._folder(job_id), ignore_errors=True)
-        Spool(self.config.spool).drop(job_id)
+        self.spool.drop(job_id)
 
     def leftovers(self, older_than_s: float = 600.0) -> list[UUID]:
         """The jobs that keep something on this machine."""
-        found = Spool(self.config.spool).older_than(older_than_s)
+        found = self.spool.older_than(older_than_s)
         for path in self._folders.glob("*"):
             with suppress(ValueError):
                 found.append(UUID(path.name))
@@ -114,12 +116,13 @@ class Performer:
     async def _publish(self, job: "JobRow", row: "CollectionRow", report: Report) -> None:
         from captioner.batches import BatchFolder
         from captioner.publish import publish
+        from captioner.sources import Guard
         from scenes.catalog.publishing import PublishCounts
 
-        source = job.source or ""
-        await asyncio.to_thread(check_real, source, self.config.job_sources)
+        source, guard = job.source or "", Guard(self.config.job_sources)
+        await asyncio.to_thread(guard.check, source)
         counts = PublishCounts()
-        for folder in BatchFolder.all_in(Path(source)):
+        for folder in BatchFolder.all_in(Path(source), guard):
             counts += await publish(self.catalog, row.id, folder)
             report.tell({name: getattr(counts, name) for name in PublishCounts.__slots__})
             if report.should_stop():
@@ -148,18 +151,17 @@ class Performer:
             return await self.describers.of(row.settings)
         except EnvironmentMissing as error:
             if error.code == _UNREACHABLE:
-                be_patient(job)
+                be_patient(job, error.message)
             raise
 
     async def _items(self, job: "JobRow") -> "Iterable[Item]":
-        from captioner.sources import check, items
+        from captioner.sources import Guard, check, items
 
         if job.kind == "upload":
             return [await self._uploaded(job)]
-        source = job.source or ""
-        await asyncio.to_thread(check_real, source, self.config.job_sources)
-        await asyncio.to_thread(check, source)
-        return guarded(items(source), self.config.job_sources)
+        source, guard = job.source or "", Guard(self.config.job_sources)
+        await asyncio.to_thread(check, source, guard)
+        return items(source, guard)
 
     async def _uploaded(self, job: "JobRow") -> "Item":
         from captioner.sources import Item
@@ -168,10 +170,15 @@ class Performer:
 
         async with self.catalog.reading() as session:
             key = await jobs.upload_key(session, job.id)
+        try:
+            self.spool.key(job.id, key)
+        except EnvironmentMissing as error:
+            be_patient(job, error.message)
+            raise
 
         def read(limit_bytes: int) -> bytes:
             try:
-                return Spool(self.config.spool).read(job.id, key)[: limit_bytes + 1]
+                return self.spool.read(job.id, key)[: limit_bytes + 1]
             except WordsightError as error:
                 raise Lost(error.message) from error
 

@@ -1,5 +1,7 @@
 """`wordsight restore FILE [--as NAME]`: a collection out of a snapshot."""
 
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,12 +18,45 @@ if TYPE_CHECKING:
     from scenes.catalog.engine import Catalog
     from scenes.collection import Collection
 
+_MIB = 1024 * 1024
+_DEFAULT_MIB = 512
 As = Annotated[str | None, typer.Option("--as", help="Name of the restored collection; its own where left out.")]
 SignedBy = Annotated[
-    str | None, typer.Option("--signed-by", help="Accept only this signer: the public key that `snapshot` told.")
+    str | None,
+    typer.Option("--signed-by", metavar="KEY", help="Accept this signer: the public key that `snapshot` printed."),
 ]
-Embed = Annotated[bool, typer.Option("--embed", help="Leave the vectors out and embed the descriptions anew.")]
+Embed = Annotated[bool, typer.Option("--embed", help="Leave the vectors out and embed the descriptions again.")]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="The encoder's name or folder here, where it differs.")]
+KeepPolicies = Annotated[
+    bool,
+    typer.Option("--keep-policies", help="Keep consent, engine, retention and search log as the snapshot has them."),
+]
+MaxPart = Annotated[
+    int, typer.Option("--max-part-mib", min=1, max=1_048_576, help="The memory that one part of it may need, in MiB.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The command line."""
+
+    file: Path
+    name: str | None
+    signed_by: str | None
+    encoder: str | None
+    embed: bool
+    keep_policies: bool
+    max_part_mib: int
+
+    def accepting(self, signer: str) -> str:
+        """The same command line for a snapshot of this signer."""
+        words = ["wordsight", "restore", str(self.file)]
+        words += ["--as", self.name] if self.name else []
+        words += ["--encoder", self.encoder] if self.encoder else []
+        words += ["--embed"] if self.embed else []
+        words += ["--keep-policies"] if self.keep_policies else []
+        words += ["--max-part-mib", str(self.max_part_mib)] if self.max_part_mib != _DEFAULT_MIB else []
+        return shlex.join([*words, "--signed-by", signer])
 
 
 def register(cli: typer.Typer) -> None:
@@ -34,37 +69,41 @@ def restore(
     signed_by: SignedBy = None,
     encoder: Encoder = None,
     embed: Embed = False,
+    keep_policies: KeepPolicies = False,
+    max_part_mib: MaxPart = _DEFAULT_MIB,
     as_json: Json = False,
 ) -> int:
     """Make a collection from a snapshot and build its index; works on a bare machine.
 
-    Signature and digests are verified before anything is written. An unknown signer is told, not refused, unless
-    --signed-by names the one to accept. Images that were erased after the snapshot was taken stay away. A restore
-    that is stopped leaves nothing and can be run again; the vectors must be of this installation's encoder.
+    A snapshot of another installation is refused unless --signed-by names its signer. Signature, digests and sizes are
+    checked before anything is written. Settings that are looser than those of a new collection (consent, engine,
+    retention, search log) are tightened and listed, unless --keep-policies keeps them. Images that were erased after
+    the snapshot was taken stay away. A restore that is stopped leaves nothing and can be run again; the vectors must be
+    of this installation's encoder.
     """
-    body = with_catalog(lambda catalog, config: _restore(catalog, config, file, (name, signed_by, encoder, embed)))
+    asked = _Asked(file, name, signed_by, encoder, embed, keep_policies, max_part_mib)
+    body = with_catalog(lambda catalog, config: _restore(catalog, config, asked))
     output.result(as_json, body, "\n".join(f"{key:<14}{value}" for key, value in body.items()))
     return 0
 
 
-async def _restore(
-    catalog: "Catalog", config: "Settings", file: Path, asked: tuple[str | None, str | None, str | None, bool]
-) -> dict[str, Any]:
+async def _restore(catalog: "Catalog", config: "Settings", asked: _Asked) -> dict[str, Any]:
     from indexer.archive import restoring
-    from indexer.archive.file import opened
+    from indexer.archive.file import BOUNDS, opened
     from indexer.refresh import refresh
+    from scenes.bounded_rows import Bounds
     from scenes.signing import Signer
 
-    name, signed_by, encoder_name, embed = asked
-    with opened(file) as archive:
+    own = Signer.load(config.home).public_key
+    bounds = Bounds(BOUNDS.rows, asked.max_part_mib * _MIB)
+    with opened(asked.file, lambda manifest: _judge(manifest, config, own, asked), bounds) as archive:
         manifest = archive.manifest
-        signer = _judged(manifest, Signer.load(config.home).public_key, signed_by)
-        settings = _settings(manifest, name, encoder_name)
+        settings, changed = _settings(manifest, asked)
         encoder = load_encoder(settings.encoder)
-        if not embed:
+        if not asked.embed:
             restoring.check_encoder(manifest, encoder.recipe)
         with output.progress("restoring") as tick:
-            done = await restoring.restore(catalog, archive, settings, with_vectors=not embed, tick=tick)
+            done = await restoring.restore(catalog, archive, settings, with_vectors=not asked.embed, tick=tick)
     with output.progress("embedding") as tick:
         fresh = await refresh(catalog, settings.name, encoder, config.home, tick=tick)
     return {
@@ -78,27 +117,43 @@ async def _restore(
         "recall_at_10": fresh.release.recall_at_10 if fresh.release else None,
         "taken_at": manifest.taken_at,
         "signed_by": manifest.signed_by,
-        "signer": signer,
+        "signer": "own" if manifest.signed_by == own else "expected",
+        "tightened": changed,
     }
 
 
-def _judged(manifest: "Manifest", own: str, expected: str | None) -> str:
-    """Whose signature it is: 'own', 'expected' or 'unknown'. Raises `BadInput` (`snapshot_of_another_signer`)."""
-    if expected is not None and manifest.signed_by != expected.lower():
+def _judge(manifest: "Manifest", config: "Settings", own: str, asked: _Asked) -> None:
+    """Is the signer known, and may the encoder be loaded? Raises `BadInput` (`snapshot_of_another_signer`,
+    `snapshot_signer_unknown`, `encoder_not_allowed`)."""
+    if asked.signed_by is not None and manifest.signed_by != asked.signed_by.lower():
         raise BadInput(
             "snapshot_of_another_signer",
-            f"the snapshot is signed by {manifest.signed_by}, not by {expected}",
-            fix="compare with what `wordsight snapshot` told where it was taken",
+            f"the snapshot is signed by {manifest.signed_by}, not by {asked.signed_by}",
+            fix="compare with what `wordsight snapshot` printed where it was taken",
         )
-    if manifest.signed_by == own:
-        return "own"
-    if expected is None:
-        output.say(f"the signer {manifest.signed_by} is not this installation: --signed-by accepts a known one only")
-    return "unknown" if expected is None else "expected"
+    if asked.signed_by is None and manifest.signed_by != own:
+        raise BadInput(
+            "snapshot_signer_unknown",
+            f"the snapshot is signed by {manifest.signed_by}, which is not this installation",
+            fix="if that is what `wordsight snapshot` printed where it was taken: "
+            + asked.accepting(manifest.signed_by),
+        )
+    config.models.allow_encoder(asked.encoder)
+    try:
+        config.models.check_encoder(asked.encoder or manifest.collection.encoder)
+    except BadInput as error:
+        raise BadInput(
+            error.code,
+            f"the snapshot names the encoder {manifest.collection.encoder!r}, which is not allowed here",
+            fix="if you trust it, or its counterpart on this machine: --encoder NAME-OR-FOLDER",
+        ) from error
 
 
-def _settings(manifest: "Manifest", name: str | None, encoder: str | None) -> "Collection":
-    from scenes.collection import Collection
+def _settings(manifest: "Manifest", asked: _Asked) -> "tuple[Collection, dict[str, Any]]":
+    """The settings to restore, and what of them was tightened."""
+    from scenes.collection import Collection, tightened
 
-    given = {"name": name or manifest.collection.name, "encoder": encoder or manifest.collection.encoder}
-    return checked(Collection, **(manifest.collection.model_dump() | given))
+    told = manifest.collection
+    given = {"name": asked.name or told.name, "encoder": asked.encoder or told.encoder}
+    settings = checked(Collection, **(told.model_dump() | given))
+    return (settings, {}) if asked.keep_policies else tightened(settings)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from captioner.describer import Describer
     from indexer.encoder import Encoder
     from indexer.reranking import Reranking
+    from scenes.allowed_models import AllowedModels
     from scenes.catalog.engine import Catalog
     from scenes.collection import Collection
 
@@ -99,11 +100,23 @@ def with_catalog(work: Callable[["Catalog", Settings], Awaitable[_T]]) -> _T:
 
 
 def load_encoder(name: str | None) -> "Encoder":
-    """The encoder that a collection names, None for the shipped one."""
-    from indexer import serving_encoder
+    """The encoder that a collection names, None for the shipped one.
+
+    Raises `EnvironmentMissing` (`encoder_not_allowed`), and as the encoder's loading does.
+    """
+    return _load_encoder(name, settings().models)
+
+
+def load_named_encoder(name: str | None) -> "Encoder":
+    """An encoder that was named at the command line: any. Raises as its loading does."""
+    return _load_encoder(name, None)
+
+
+def _load_encoder(name: str | None, models: "AllowedModels | None") -> "Encoder":
+    from indexer.serving_encoder import EncoderLoader
 
     config = settings()
-    return serving_encoder.load_encoder(name, config.home, runtime=config.encoder_runtime)
+    return EncoderLoader(config.home, models, config.encoder_runtime, ask_hub=True)(name)
 
 
 def load_reranking(folder: Path | None) -> "Reranking | None":

@@ -12,7 +12,7 @@ import typer
 
 from app.cli import output
 from app.cli.options import Json
-from app.cli.wiring import load_encoder, open_catalog, settings
+from app.cli.wiring import open_catalog, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,10 +49,12 @@ def worker(once: Once = False, every: Every = 60.0, as_json: Json = False) -> in
 
 async def _work(once: bool, every: timedelta) -> tuple[bool, "Work"]:
     from app.worker import Around, Worker
+    from indexer.serving_encoder import EncoderLoader
 
     config = settings()
     async with open_catalog(config) as catalog:
-        worker = Worker(catalog, config.home, Around(load_encoder, output.say, output.progress))
+        load = EncoderLoader(config.home, config.models, config.encoder_runtime)
+        worker = Worker(catalog, config.home, Around(load, output.say, output.progress))
         async with open_shift(catalog, config, worker) as shift:
             output.say("the worker goes round once" if once else "the worker runs; Ctrl-C or SIGTERM stops it")
             stopped = await _unless_stopped(_once(worker, shift) if once else _keep(worker, shift, config, every))
@@ -65,10 +67,13 @@ async def open_shift(catalog: "Catalog", config: "Settings", worker: "Worker") -
     from app.cli.performing import Describers, Performer
     from app.jobs.runner import Room, Runner
     from app.jobs.shift import Leftovers, Shift
+    from app.security import Secret
+    from app.uploads.spool import Spool
     from scenes.catalog.queue import open_queue
 
-    describers = Describers(config.engine_options)
-    performer = Performer(catalog, config, describers, worker.index)
+    describers = Describers(config.engine_options, config.models)
+    spool = Spool(config.spool, Secret.load(config.home, config.secret))
+    performer = Performer(catalog, config, describers, worker.index, spool)
     runner = Runner(catalog, Room(performer, performer.tidy, output.say))
     try:
         async with open_queue(catalog.url, runner.run, _lost_after(config)) as queue:

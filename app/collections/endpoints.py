@@ -72,10 +72,13 @@ async def list_collections(request: Request, caller: CallerDependency) -> Collec
 async def create_collection(
     body: Collection, request: Request, response: Response, caller: CallerDependency
 ) -> CollectionState:
-    """Make an empty collection."""
+    """Make an empty collection. Its encoder and its engine's model must be among those that the operator allowed."""
     caller.require("admin", body.name)
+    state = state_of(request)
+    state.models.check_encoder(body.encoder)
+    state.models.check_engine(body)
     response.headers["Location"] = f"/v1/collections/{body.name}"
-    async with audited(state_of(request), caller, "collection.create", body.name) as session:
+    async with audited(state, caller, "collection.create", body.name) as session:
         return await _state(session, await collections.create(session, body))
 
 
@@ -97,7 +100,10 @@ async def change_collection(
     given = {name: getattr(body, name) for name in body.model_fields_set if getattr(body, name) is not None}
     async with audited(state, caller, "collection.change", collection) as session:
         before = await collections.get(session, collection)
-        row = await collections.update(session, before.settings.model_copy(update=given))
+        after = before.settings.model_copy(update=given)
+        if "engine" in given:
+            state.models.check_engine(after)
+        row = await collections.update(session, after)
         changed = await _state(session, row)
     state.service.collections.forget(collection)
     return changed

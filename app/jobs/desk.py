@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from app.jobs.sources import check_source
 from app.turn import writing
 from app.uploads.spool import Sealed, Spool
 from scenes.catalog import audit, collections, jobs, queue
@@ -13,6 +12,7 @@ from scenes.catalog.engine import Catalog, ReadSession, WriteSession
 from scenes.catalog.jobs import JobRow
 from scenes.errors import BadInput, Conflict, Overloaded
 from scenes.job import JobKind
+from scenes.sources import check_source
 
 _RETRY_S = 30.0
 

@@ -117,7 +117,7 @@ class Runner:
             raise Interrupted
         if isinstance(error, Unanswered):
             await self._insist(lambda session: jobs.give_back(session, job))
-            self._room.say(f"job {job.id}: the engine does not answer; again in {error.again_in_s:g} s")
+            self._room.say(f"job {job.id}: {error.why}; again in {error.again_in_s:g} s")
             raise Interrupted(error.again_in_s)
         state, why = self._verdict(job, error)
         if await self._insist(lambda session: jobs.end(session, job, state, why)):

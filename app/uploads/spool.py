@@ -1,4 +1,7 @@
-"""The spool: uploaded images on disk, each encrypted under a key of its own that never touches the disk here.
+"""The spool: uploaded images on disk, each encrypted under a key of its own that never touches a disk as it is.
+
+The key leaves here wrapped (AES key wrap, RFC 3394) under a secret that is not in Postgres, for one file alone: what
+Postgres keeps of it in its tables, its write-ahead log and its backups opens nothing without that secret.
 
 A file is a sequence of sealed chunks (AES-256-GCM). A chunk's nonce is its number and whether it is the last, so that
 chunks can be neither swapped nor cut off; its associated data is the name of the file. (The STREAM construction of
@@ -18,19 +21,21 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from scenes.errors import Corrupt
+from app.security import Secret
+from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.private import make_folder
 
 CHUNK_BYTES = 256 * 1024
 _TAG_BYTES = 16
-_KEY_BITS = 256
+_KEY_BYTES = 32
 _SUFFIX = ".sealed"
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """An image in the spool: its key, the hex SHA-256 of its bytes, how many they are."""
+    """An image in the spool: its wrapped key, the hex SHA-256 of its bytes, how many they are."""
 
     key: bytes
     image_id: str
@@ -40,13 +45,14 @@ class Sealed:
 class Spool:
     """A folder of sealed files, named by their jobs. Any key but a file's own reads nothing."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, secret: Secret) -> None:
+        """`secret` is that of the installation: servers and workers have the same."""
+        self._folder, self._secret = folder, secret
 
     async def take(self, name: UUID, chunks: AsyncIterator[bytes]) -> Sealed:
         """Seal a stream into a durable file; what was written is removed where the stream breaks."""
         make_folder(self._folder)
-        key, path = AESGCM.generate_key(_KEY_BITS), self._path(name)
+        key, path = AESGCM.generate_key(8 * _KEY_BYTES), self._path(name)
         digest, size = hashlib.sha256(), 0
         try:
             with _private(path) as file:
@@ -59,10 +65,28 @@ class Spool:
         except BaseException:
             self.drop(name)
             raise
-        return Sealed(key, digest.hexdigest(), size)
+        return Sealed(aes_key_wrap(self._wrapping(name), key), digest.hexdigest(), size)
 
-    def read(self, name: UUID, key: bytes | None) -> bytes:
-        """The bytes of a sealed file. Raises `Corrupt` (`upload_lost`): no key, no file, or not what was sealed."""
+    def key(self, name: UUID, wrapped: bytes | None) -> bytes | None:
+        """The key of a sealed file, None where it is gone. Raises `EnvironmentMissing` (`upload_secret_differs`).
+
+        A key that an earlier version stored is not wrapped.
+        """
+        if wrapped is None or len(wrapped) == _KEY_BYTES:
+            return wrapped
+        try:
+            return aes_key_unwrap(self._wrapping(name), wrapped)
+        except InvalidUnwrap as error:
+            raise EnvironmentMissing(
+                "upload_secret_differs",
+                "the upload was sealed by a server with another secret",
+                fix="give servers and workers the same WORDSIGHT_SECRET; without it, the same WORDSIGHT_HOME",
+            ) from error
+
+    def read(self, name: UUID, wrapped: bytes | None) -> bytes:
+        """The bytes of a sealed file. Raises `Corrupt` (`upload_lost`): no key, no file, or not what was sealed; and as
+        `key` does."""
+        key = self.key(name, wrapped)
         try:
             if key is None:
                 raise ValueError("its key is gone")
@@ -83,6 +107,10 @@ class Spool:
                 if time.time() - path.stat().st_mtime >= seconds:
                     found.append(UUID(path.stem))
         return found
+
+    def _wrapping(self, name: UUID) -> bytes:
+        """256 bits that wrap the key of this one file."""
+        return self._secret.digest("upload-key", str(name))
 
     def _path(self, name: UUID) -> Path:
         return self._folder / f"{name}{_SUFFIX}"

@@ -3,8 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from captioner.sources.guard import Guard, refused
 
 Read = Callable[[int], bytes]
+Open = Callable[[], IO[bytes]]
+"""Opens an archive or a table from its start; raises `OSError`."""
 
 
 class Lost(OSError):
@@ -23,14 +28,19 @@ class Item:
     held_bytes: int = 0
 
     @classmethod
-    def of_file(cls, path: Path) -> "Item":
+    def of_file(cls, path: Path, guard: Guard) -> "Item":
         """An image in a file of its own."""
 
         def read(limit_bytes: int) -> bytes:
-            with path.open("rb") as file:
+            with guard.open(path) as file:
                 return file.read(limit_bytes + 1)
 
         return cls(path.absolute().as_uri(), read)
+
+    @classmethod
+    def not_allowed(cls, uri: str) -> "Item":
+        """An image that a guard keeps from being read."""
+        return cls(uri, refused)
 
     @classmethod
     def of_bytes(cls, uri: str, data: bytes) -> "Item":

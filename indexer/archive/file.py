@@ -5,17 +5,20 @@ import os
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from indexer.archive.manifest import MANIFEST, SIGNATURE, Manifest, Noun, Part, verified
-from indexer.archive.tables import from_parquet, to_parquet
+from indexer.archive.tables import from_parquet, to_parquet, too_large
+from scenes.bounded_rows import Bounds
 from scenes.errors import Corrupt, EnvironmentMissing, NotFound
 
-MOST_BYTES = 512 * 1024 * 1024
-"""A part larger than this is refused: what is written here is far smaller."""
+MIB = 1024 * 1024
+BOUNDS = Bounds(rows=1_000_000, bytes=512 * MIB)
+"""A part that holds more than this is refused: what is written here is far smaller."""
+_MOST_MANIFEST, _MOST_SIGNATURE = 64 * MIB, 4_096
 _STALE_S = 3_600.0
 _FAULTS = (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
@@ -68,56 +71,73 @@ def written(path: Path) -> Iterator[ArchiveWriter]:
 class ArchiveReader:
     """A verified archive: its manifest is signed, its parts are what the manifest says."""
 
-    def __init__(self, archive: zipfile.ZipFile, manifest: Manifest) -> None:
+    def __init__(self, archive: zipfile.ZipFile, manifest: Manifest, bounds: Bounds) -> None:
         self._archive = archive
+        self._bounds = bounds
         self.manifest = manifest
 
     def rows(self, part: Part) -> list[dict[str, Any]]:
-        """The rows of a part, its bytes verified once more. Raises `Corrupt`."""
-        rows = from_parquet(part.noun, _checked(self._archive, part))
+        """The rows of a part, its bytes verified once more. Raises `Corrupt`, `BadInput` (`snapshot_too_large`)."""
+        rows = from_parquet(part.noun, _checked(self._archive, part, self._bounds), self._bounds)
         if len(rows) != part.rows:
             raise Corrupt("snapshot_unreadable", f"{part.name} holds {len(rows)} rows, the manifest says {part.rows}")
         return rows
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[ArchiveReader]:
+def opened(
+    path: Path, judge: Callable[[Manifest], None] = lambda _manifest: None, bounds: Bounds = BOUNDS
+) -> Iterator[ArchiveReader]:
     """An archive, its signature and every byte of every part verified before it is handed out.
 
-    Raises `NotFound` (`snapshot_missing`), `BadInput` (`snapshot_version_unknown`), `Corrupt`
-    (`snapshot_unreadable`, `snapshot_signature_wrong`, `snapshot_altered`).
+    `judge` sees the manifest once its signature is verified, before a part is read, and raises where the signer or the
+    settings will not do. A part holds no more than `bounds`, also decompressed.
+    Raises `NotFound` (`snapshot_missing`), `BadInput` (`snapshot_version_unknown`, `snapshot_too_large`), `Corrupt`
+    (`snapshot_unreadable`, `snapshot_signature_wrong`, `snapshot_altered`), and as `judge` does.
     """
     if not path.is_file():
         raise NotFound("snapshot_missing", f"there is no file {path}")
     with _told_plainly(path):
         archive = zipfile.ZipFile(path)
     with archive:
-        yield ArchiveReader(archive, _verified(path, archive))
+        manifest = _signed(path, archive)
+        judge(manifest)
+        for part in manifest.parts:
+            _checked(archive, part, bounds)
+        yield ArchiveReader(archive, manifest, bounds)
 
 
-def _verified(path: Path, archive: zipfile.ZipFile) -> Manifest:
+def _signed(path: Path, archive: zipfile.ZipFile) -> Manifest:
     with _told_plainly(path):
-        manifest = verified(_small(archive, MANIFEST), _small(archive, SIGNATURE))
+        manifest = verified(_small(archive, MANIFEST, _MOST_MANIFEST), _small(archive, SIGNATURE, _MOST_SIGNATURE))
         strays = set(archive.namelist()) - {part.name for part in manifest.parts} - {MANIFEST, SIGNATURE}
     if strays:
         raise Corrupt("snapshot_altered", f"{path} holds {min(strays)!r}, which its manifest does not name")
-    for part in manifest.parts:
-        _checked(archive, part)
     return manifest
 
 
-def _checked(archive: zipfile.ZipFile, part: Part) -> bytes:
+def _checked(archive: zipfile.ZipFile, part: Part, bounds: Bounds) -> bytes:
+    if part.bytes > bounds.bytes or part.rows > bounds.rows:
+        raise too_large(f"a part with {part.noun} of {part.bytes} bytes and {part.rows} rows")
     with _told_plainly(Path(part.name)):
-        size = archive.getinfo(part.name).file_size
-        data = archive.read(part.name) if size == part.bytes and size <= MOST_BYTES else b""
-    if hashlib.sha256(data).hexdigest() != part.sha256:
+        data = _stored(archive, part.name, part.bytes)
+    if len(data) != part.bytes or hashlib.sha256(data).hexdigest() != part.sha256:
         raise Corrupt("snapshot_altered", f"{part.name} is not what was signed", fix="use another copy")
     return data
 
 
-def _small(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > MOST_BYTES:
-        raise Corrupt("snapshot_unreadable", f"{name} is too large")
+def _small(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    data = _stored(archive, name, most)
+    if not data:
+        raise Corrupt("snapshot_unreadable", f"{name} is empty, or too large")
+    return data
+
+
+def _stored(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """A member of at most so many bytes, else none; members are stored as they are, so that none grows when read."""
+    found = archive.getinfo(name)
+    if found.compress_type != zipfile.ZIP_STORED or not found.file_size == found.compress_size <= most:
+        return b""
     return archive.read(name)
 
 

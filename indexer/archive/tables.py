@@ -2,13 +2,15 @@
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from indexer.archive.manifest import Noun
-from scenes.errors import Corrupt
+from scenes.bounded_rows import Bounds, TooLarge, read_rows
+from scenes.errors import BadInput, Corrupt
 
 _TEXT, _NUMBER, _BYTES = pa.string(), pa.int64(), pa.binary()
 SCHEMAS: dict[Noun, pa.Schema] = {
@@ -55,13 +57,28 @@ def to_parquet(noun: Noun, rows: Sequence[dict[str, Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def from_parquet(noun: Noun, data: bytes) -> list[dict[str, Any]]:
-    """The rows of a Parquet file. Raises `Corrupt` (`snapshot_unreadable`) where they are not of this noun."""
+def from_parquet(noun: Noun, data: bytes, bounds: Bounds) -> list[dict[str, Any]]:
+    """The rows of a Parquet file. Raises `Corrupt` (`snapshot_unreadable`) where they are not of this noun, and
+    `BadInput` (`snapshot_too_large`)."""
     try:
-        table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError) as error:
+        schema, rows = read_rows(partial(_opened, data), bounds)
+    except TooLarge as error:
+        raise too_large(f"a part with {noun}: {error}") from error
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise Corrupt("snapshot_unreadable", f"a part with {noun} can't be read: {error}") from error
-    if not table.schema.equals(SCHEMAS[noun]):
+    if not schema.equals(SCHEMAS[noun]):
         raise Corrupt("snapshot_unreadable", f"a part with {noun} has other columns than this version's")
-    rows: list[dict[str, Any]] = table.to_pylist()
     return rows
+
+
+def too_large(what: str) -> BadInput:
+    """The error for a part that memory might not hold."""
+    return BadInput(
+        "snapshot_too_large",
+        f"the snapshot has {what}",
+        fix="where you trust its signer and have the memory, allow larger parts: --max-part-mib",
+    )
+
+
+def _opened(data: bytes, shared: Sequence[str]) -> Any:
+    return pq.ParquetFile(io.BytesIO(data), read_dictionary=list(shared))

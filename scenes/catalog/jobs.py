@@ -150,12 +150,12 @@ async def give_up(session: WriteSession, job_id: UUID, error: Mapping[str, Any])
 
 
 async def add_upload(session: WriteSession, job_id: UUID, key: bytes, image_id: str) -> None:
-    """The key of an image that waits, encrypted, to be described."""
+    """The wrapped key of an image that waits, encrypted, to be described."""
     await session.execute(insert(uploads).values(job_id=job_id, key=key, image_id=image_id))
 
 
 async def upload_key(session: ReadSession, job_id: UUID) -> bytes | None:
-    """The key of an uploaded image; None where it is lost or the job is over."""
+    """The wrapped key of an uploaded image; None where it is lost or the job is over."""
     found = await session.execute(select(uploads.c.key).where(uploads.c.job_id == job_id))
     key = found.scalar_one_or_none()
     return None if key is None else bytes(key)

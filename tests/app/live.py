@@ -27,6 +27,7 @@ from app.state import State
 from app.tracing import Tracing
 from app.uploads.spool import Spool
 from indexer.encoder import Encoder
+from scenes.allowed_models import AllowedModels
 from scenes.catalog import collections
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import Scope
@@ -34,7 +35,8 @@ from scenes.collection import Collection
 from tests.indexer.letters import BagOfLetters
 
 SOURCES = "/allowed"
-SECRET = Secret(b"a secret of thirty-two characters")
+SECRET_TEXT = "a secret of thirty-two characters"
+SECRET = Secret(SECRET_TEXT.encode())
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,13 @@ def live(
     load: Callable[[str | None], Encoder] = lambda _name: BagOfLetters(),
     sources: Sequence[str] = (SOURCES,),
     tracing: Tracing | None = None,
+    models: AllowedModels = AllowedModels(),
 ) -> Iterator[Live]:
     """The app until the block ends, with collections of these names; `load` makes encoders by their names."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
     metrics = Metrics()
     app = create_app(
-        lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources)), metrics, most, cors, tracing
+        lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources), models), metrics, most, cors, tracing
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -115,6 +118,7 @@ async def _opened(
     metrics: Metrics,
     load: Callable[[str | None], Encoder],
     sources: tuple[str, ...],
+    models: AllowedModels,
 ) -> AsyncIterator[State]:
     catalog = Catalog.connect(url)
     try:
@@ -124,8 +128,8 @@ async def _opened(
         async with batching(catalog) as log:
             service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
-                keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), sources)
-                yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk)
+                keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool", SECRET), sources)
+                yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk, models)
             finally:
                 service.engines.close()
     finally:

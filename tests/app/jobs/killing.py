@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from tests.app.live import Live
+from tests.app.live import SECRET_TEXT, Live
 from tests.captioner.conftest import png
 
 LOST_AFTER_S = "2"
@@ -40,8 +40,9 @@ class Campaign:
 
 
 def environment(base: dict[str, str], photos: Path, engine: str) -> dict[str, str]:
-    """A worker's."""
+    """A worker's; its secret is the server's."""
     return base | {
+        "WORDSIGHT_SECRET": SECRET_TEXT,
         "WORDSIGHT_JOB_SOURCES": f'["{photos}"]',
         "WORDSIGHT_ENGINE_OPTIONS": f"--base-url {engine} --concurrency 2",
         "WORDSIGHT_WORKER_LOST_AFTER": LOST_AFTER_S,

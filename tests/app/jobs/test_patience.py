@@ -13,6 +13,7 @@ import pytest
 
 from app.jobs import patience
 from app.jobs.desk import Desk
+from app.security import Secret
 from app.uploads.spool import Spool
 from scenes.catalog import collections, jobs
 from scenes.catalog.engine import Catalog
@@ -64,7 +65,7 @@ async def test_an_upload_waits_for_an_engine_that_was_killed(
     await make_collection(catalog)
     port, said = free_port(), list[str]()
     settings = config(home, database_url, f"http://127.0.0.1:{port}/v1")
-    desk = Desk(catalog, Spool(settings.spool))
+    desk = Desk(catalog, Spool(settings.spool, Secret.load(settings.home)))
     async with shift_of(catalog, settings, said) as shift:
         working = asyncio.create_task(shift.keep(timedelta(seconds=0.5)))
         with engine(port, latency=30):
@@ -86,7 +87,7 @@ async def test_an_upload_waits_for_an_engine_that_was_killed(
 async def test_patience_has_an_end_and_only_uploads_have_it(catalog: Catalog, home: Path, database_url: str) -> None:
     await make_collection(catalog)
     settings = config(home, database_url, f"http://127.0.0.1:{free_port()}/v1")
-    desk, said = Desk(catalog, Spool(settings.spool)), list[str]()
+    desk, said = Desk(catalog, Spool(settings.spool, Secret.load(settings.home))), list[str]()
     job = await upload(desk, png((1, 2, 3)))
     async with catalog.writing() as session:
         for _ in range(patience.MOST_WAITS):

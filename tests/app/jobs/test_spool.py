@@ -4,13 +4,16 @@ import hashlib
 import random
 import uuid
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from app.security import Secret
 from app.uploads.spool import CHUNK_BYTES, Spool
-from scenes.errors import Corrupt
+from scenes.errors import Corrupt, EnvironmentMissing
 
+SECRET = Secret(b"s" * 32)
 SIZES = (0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES)
 
 
@@ -22,7 +25,7 @@ async def stream(data: bytes, part: int) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("part", [7_001, CHUNK_BYTES, 10**6])
 async def test_what_goes_in_comes_out(tmp_path: Path, size: int, part: int) -> None:
-    data, spool, name = random.Random(size).randbytes(size), Spool(tmp_path / "spool"), uuid.uuid4()
+    data, spool, name = random.Random(size).randbytes(size), Spool(tmp_path / "spool", SECRET), uuid.uuid4()
     sealed = await spool.take(name, stream(data, part))
     assert (sealed.size, sealed.image_id) == (size, hashlib.sha256(data).hexdigest())
     assert spool.read(name, sealed.key) == data
@@ -37,7 +40,7 @@ async def test_what_goes_in_comes_out(tmp_path: Path, size: int, part: int) -> N
 
 
 async def test_what_was_changed_cut_swapped_or_has_no_key_is_lost(tmp_path: Path) -> None:
-    spool, one, two = Spool(tmp_path), uuid.uuid4(), uuid.uuid4()
+    spool, one = Spool(tmp_path, SECRET), uuid.uuid4()
     data = random.Random(1).randbytes(3 * CHUNK_BYTES + 5)
     key = (await spool.take(one, stream(data, 50_000))).key
     path = tmp_path / f"{one}.sealed"
@@ -50,7 +53,6 @@ async def test_what_was_changed_cut_swapped_or_has_no_key_is_lost(tmp_path: Path
 
     assert lost(None)
     assert lost(b"x" * 32)
-    assert lost(name=two)
     for changed in (
         whole[:-1],
         whole[: 3 * sealed],
@@ -62,10 +64,34 @@ async def test_what_was_changed_cut_swapped_or_has_no_key_is_lost(tmp_path: Path
     ):
         path.write_bytes(changed)
         assert lost()
-    (tmp_path / f"{two}.sealed").write_bytes(whole)
-    assert lost(name=two)
     path.write_bytes(whole)
     assert spool.read(one, key) == data
+
+
+async def test_a_wrapped_key_is_of_one_file_and_of_one_secret(tmp_path: Path) -> None:
+    spool, one, two, data = Spool(tmp_path, SECRET), uuid.uuid4(), uuid.uuid4(), b"x" * 1_000
+    wrapped = (await spool.take(one, stream(data, 100))).key
+    (tmp_path / f"{two}.sealed").write_bytes((tmp_path / f"{one}.sealed").read_bytes())
+    for other, name in ((spool, two), (Spool(tmp_path, Secret(b"t" * 32)), one)):
+        with pytest.raises(EnvironmentMissing) as told:
+            other.read(name, wrapped)
+        assert (told.value.code, "WORDSIGHT_SECRET" in str(told.value.fix)) == ("upload_secret_differs", True)
+    for part in (wrapped[:32], wrapped[8:]):
+        with pytest.raises(Corrupt):
+            spool.read(one, part)
+    key = spool.key(one, wrapped)
+    assert key not in {None, wrapped}
+    assert spool.read(one, key) == data, "a key that an earlier version stored"
+    with pytest.raises(Corrupt):
+        spool.read(two, key)
+
+
+def test_processes_that_start_at_once_have_one_secret(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: [Secret.load(tmp_path / str(n // 8)).digest("x", "x"), n // 8], range(160)))
+    assert len({digest for digest, _ in made}) == 20
+    assert all(len(list((tmp_path / str(n)).iterdir())) == 1 for n in range(20))
+    assert (tmp_path / "0" / "secret").stat().st_mode & 0o077 == 0
 
 
 async def test_a_broken_stream_leaves_nothing(tmp_path: Path) -> None:
@@ -74,12 +100,12 @@ async def test_a_broken_stream_leaves_nothing(tmp_path: Path) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await Spool(tmp_path).take(uuid.uuid4(), broken())
+        await Spool(tmp_path, SECRET).take(uuid.uuid4(), broken())
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - quick
 
 
 async def test_old_files_are_told(tmp_path: Path) -> None:
-    spool, name = Spool(tmp_path), uuid.uuid4()
+    spool, name = Spool(tmp_path, SECRET), uuid.uuid4()
     await spool.take(name, stream(b"x", 1))
     assert spool.older_than(0) == [name]
     assert spool.older_than(60) == []

@@ -1,23 +1,28 @@
 """Jobs from start to end: described, published, searchable; refused, cancelled, interrupted; uploads leave nothing."""
 
 import asyncio
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from sqlalchemy import text
 
 from app.jobs.desk import Desk
+from app.security import Secret
 from app.uploads.spool import Spool
 from scenes.catalog import collections, jobs, publishing
 from scenes.catalog.engine import Catalog
 from scenes.catalog.jobs import JobRow
-from scenes.errors import BadInput, Conflict, Forbidden, Overloaded
+from scenes.errors import BadInput, Conflict, EnvironmentMissing, Forbidden, Overloaded
 from tests.app.jobs.working import config, make_collection, scripted, shift_of
 from tests.captioner.conftest import png
 from tests.captioner.test_canary import found_in, jpeg, needles
+from tests.captioner.test_guard import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.http]
 world_every = timedelta(seconds=0.5)
@@ -35,7 +40,7 @@ class World:
         self.photos = home / "photos"
         self.photos.mkdir()
         self.config = config(home, database_url, engine, [str(self.photos)])
-        self.desk = Desk(catalog, Spool(self.config.spool), self.config.job_sources, 5)
+        self.desk = Desk(catalog, Spool(self.config.spool, Secret.load(home)), self.config.job_sources, 5)
 
     def fill(self, n: int) -> None:
         for i in range(n):
@@ -132,6 +137,26 @@ async def test_what_was_not_allowed_is_not_read(world: World) -> None:
     assert await world.images() == 1
 
 
+async def test_a_redirect_leads_no_job_elsewhere(world: World) -> None:
+    """Through a fragment, through a list file, through another spelling: the other host is never asked."""
+    there: list[str] = []
+    with (
+        serving(lambda _path: (200, {}, png((1, 2, 3)))) as (secret, reached),
+        serving(lambda _path: (302, {"Location": there[0]}, b"")) as (web, asked),
+    ):
+        there.append(f"{secret}/x.png")
+        world.config = world.config.model_copy(update={"job_sources": (str(world.photos), f"{web}/in")})
+        world.desk = replace(world.desk, sources=world.config.job_sources)
+        urls = [f"{web}/in/redir.png#row=0", f"{web}/in/redir.parquet#row=1", f"{web}/in/redir.png"]
+        (world.photos / "list.txt").write_text("\n".join([*urls, f"{secret}/x.png#row=0"]))
+        started = [await world.start(source=one) for one in (*urls, str(world.photos / "list.txt"))]
+        await world.once()
+        counts = [(await world.job(job)).counts for job in started]
+    assert [one["failed"] for one in counts] == [1, 1, 1, 4]
+    assert (len(asked), reached) == (6, [])
+    assert await world.images() == 0
+
+
 async def test_a_key_may_have_only_so_many_and_a_missing_engine_is_told(world: World) -> None:
     for _ in range(5):
         await world.start("index")
@@ -214,6 +239,45 @@ async def test_an_upload_is_described_and_nothing_of_it_is_left(world: World) ->
     assert not any(world.config.spool.iterdir())
     assert found_in(world.home, needles(images)) == []
     assert found_in(await world.database_folder(), needles(images)) == []
+
+
+async def test_a_copy_of_the_database_opens_no_upload(world: World) -> None:
+    """Not even with a copy of the sealed file: neither while the image waits nor after it was deleted."""
+    data, secret = jpeg(7), Secret.load(world.home)
+    job = await world.upload(data)
+    async with world.catalog.reading() as session:
+        stored = await jobs.upload_key(session, job.id)
+    assert stored is not None
+    key = stored if len(stored) == 32 else aes_key_unwrap(secret.digest("upload-key", str(job.id)), stored)
+    copied = world.home / "copied"
+    shutil.copytree(world.config.spool, copied)
+    assert Spool(copied, secret).read(job.id, key) == data
+    for over in (False, True):
+        if over:
+            await world.desk.cancel(job.id, "key_1")
+        files = [path.read_bytes() for path in (await world.database_folder()).rglob("*") if path.is_file()]
+        assert [key in one for one in files].count(True) == 0
+        assert any(stored in one for one in files), "it is looked for in the right place"
+        with pytest.raises(EnvironmentMissing):
+            Spool(copied, Secret(b"x" * 32)).read(job.id, stored)
+    async with world.catalog.reading() as session:
+        assert await jobs.upload_key(session, job.id) is None
+
+
+async def test_an_upload_waits_for_a_worker_with_the_right_secret(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = await world.upload(jpeg(8))
+    right = world.config
+    world.config = right.model_copy(update={"secret": "another secret of 32 characters or more"})
+    await world.once()
+    waiting = await world.job(job)
+    assert (waiting.state, waiting.attempt) == ("queued", 1)
+    assert "sealed by a server with another secret; again in 2 s" in capsys.readouterr().err
+    world.config = right
+    await asyncio.sleep(2)
+    await world.once()
+    assert (await world.job(job)).counts["described"] == 1
 
 
 async def test_leftovers_of_lost_uploads_are_swept(world: World) -> None:

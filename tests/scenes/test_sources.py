@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.jobs.sources import check_source, is_allowed
 from scenes.errors import Forbidden
+from scenes.sources import check_source, checked_root, is_allowed
 
-ALLOWED = ("/data/photos", "https://cdn.example.com/photos/", "s3://bucket/in")
+ALLOWED = ("/data/photos", "https://cdn.example.com/photos/", "s3://bucket/in", "http://[::1]:8080/photos")
 PARTS = st.sampled_from(["..", ".", "", "data", "photos", "photos2", "x.png", "%2e%2e", "*"])
 
 
@@ -22,6 +22,11 @@ PARTS = st.sampled_from(["..", ".", "", "data", "photos", "photos2", "x.png", "%
         "https://cdn.example.com/photos/a.png?size=1",
         "https://CDN.example.com/photos/a.png",
         "s3://bucket/in/2020",
+        "s3a://bucket/in/2020/*.png",
+        "HTTPS://cdn.example.com:443/photos/a.png",
+        "https://cdn.example.com/%70hotos/a%20b.png#row=0",
+        "http://[::1]:8080/photos/a.png",
+        "http://[0:0:0:0:0:0:0:1]:8080/photos/a.png",
     ],
 )
 def test_what_lies_below_is_allowed(source: str) -> None:
@@ -52,6 +57,29 @@ def test_what_lies_below_is_allowed(source: str) -> None:
         "/data/photos/a\nb",
         "s3://bucket/inside",
         "s3://other/in",
+        "s3://bucket/in/../out",
+        "s3://bucket/./in/x",
+        "s3://bucket//in/x",
+        "s3://bucket/in?/x",
+        "s3://bucket/in#/x",
+        "s3://bucket/%69n/x",
+        "s3://user@bucket/in/x",
+        "https://cdn.example.com/photos/%252e%252e/secret",
+        "https://cdn.example.com/photos/..%5csecret",
+        "https://cdn.example.com/photos/a%00.png",
+        "https://cdn.example.com:0/photos/a.png",
+        "https://cdn.example.com./photos/a.png",
+        "https://cdn%2eexample.com/photos/a.png",
+        "https://cdn.example.com\uff0fphotos/a.png",
+        "https://\uff43dn.example.com/photos/a.png",
+        " https://cdn.example.com/photos/a.png",
+        "https:/cdn.example.com/photos/a.png",
+        "https:///photos/a.png",
+        "http://[::2]:8080/photos/a.png",
+        "http://[::1%25eth0]:8080/photos/a.png",
+        "reference://cdn.example.com/photos/a.json",
+        "simplecache://cdn.example.com/photos/a.png",
+        "local:///data/photos/a.png",
     ],
 )
 def test_what_lies_beside_is_not(source: str) -> None:
@@ -69,3 +97,15 @@ def test_nothing_is_allowed_by_default() -> None:
     with pytest.raises(Forbidden) as told:
         check_source("/data/photos", ())
     assert told.value.code == "source_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "root", ["photos", "/data/../etc", "file:///data", "ftp://h/x", "https://", "https://bücher.de/"]
+)
+def test_what_could_never_match_is_no_entry(root: str) -> None:
+    with pytest.raises(ValueError, match=r"is neither|is no URL"):
+        checked_root(root)
+
+
+def test_entries_stay_as_they_are_written() -> None:
+    assert [checked_root(root) for root in (*ALLOWED, "/")] == [*ALLOWED, "/"]
