@@ -12,6 +12,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from app.access import KeyCache
+from app.following import has_started
 from app.jobs.desk import Desk
 from app.keys.service import Keys
 from app.limits import KeyLimits
@@ -51,7 +52,14 @@ def create() -> FastAPI:
     config, metrics = Settings(), Metrics()
     _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
     tracing = open_tracing(config.traces, config.traces_share)
-    return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, config.cors_origins, tracing)
+
+    @asynccontextmanager
+    async def state() -> AsyncIterator[State]:
+        async with opened(config, metrics) as ready:
+            has_started()
+            yield ready
+
+    return create_app(state, metrics, config.max_concurrent, config.cors_origins, tracing)
 
 
 @contextmanager

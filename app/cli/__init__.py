@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from app.cli import output
+from app.cli import output, stopping
 from scenes.errors import WordsightError
 
 COMMANDS: tuple[str, ...] = (
@@ -64,7 +64,8 @@ def _root() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(given))
+    with stopping.stoppable():
+        stopping.leave(run(given))
 
 
 def run(arguments: list[str]) -> int:

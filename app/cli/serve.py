@@ -1,20 +1,20 @@
 """`wordsight serve`: REST, pages and documentation."""
 
-import asyncio
 import contextlib
 import os
 import socket
-import tempfile
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import output
+from app.cli import output, stopping
+from app.cli.metrics_folder import metrics_folder
 from app.cli.wiring import settings
 from scenes.errors import BadInput, EnvironmentMissing
 
@@ -53,52 +53,74 @@ def serve(
     tls_key: PrivateKey = None,
     trust_proxy: TrustProxy = None,
 ) -> int:
-    """Serve REST at /v1, pages at / and documentation at /docs until Ctrl-C.
+    """Serve REST at /v1, pages at / and documentation at /docs until Ctrl-C, SIGTERM or SIGHUP, which is exit code 0.
 
     Prints a link with a one-time token that logs a browser in. Programs send an API key (`wordsight key create`).
     """
     _one_thread_a_call()
-    import uvicorn
-
-    from app.tracing import check_tracing
-    from indexer.reranker_files import find_reranker
-    from scenes.catalog.embedded import postgres
-
     if (tls_certificate is None) != (tls_key is None):
         raise BadInput("tls_incomplete", "HTTPS needs both --tls-certificate and --tls-key")
     scheme = "https" if tls_certificate else "http"
+    listening = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "ssl_certfile": tls_certificate,
+        "ssl_keyfile": tls_key,
+        "proxy_headers": trust_proxy is not None,
+        "forwarded_allow_ips": trust_proxy,
+    }
+    with contextlib.suppress(KeyboardInterrupt):
+        config = _checked_settings()
+        _refuse_taken_port(host, port)
+        _serve(config, f"{scheme}://{host}:{port}", f"{scheme}://{_here(host)}:{port}", listening)
+    output.say("stopped")
+    return 0
+
+
+def _checked_settings() -> "Settings":
+    from app.tracing import check_tracing
+    from indexer.reranker_files import find_reranker
+
     config = settings()
     check_tracing(config.traces)
     if config.reranker is not None:
         find_reranker(config.reranker)
-    _refuse_taken_port(host, port)
+    return config
+
+
+def _serve(config: "Settings", address: str, here: str, listening: dict[str, Any]) -> None:
+    from scenes.catalog.embedded import postgres
+
+    workers = listening["workers"]
     with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
         os.environ["WORDSIGHT_SCHEMA_IS_NEW"] = "true"
-        token = asyncio.run(_login_token(config, url))
-        output.say(f"wordsight starts on {scheme}://{host}:{port}")
+        token = stopping.run(_login_token(config, url))
+        output.say(f"wordsight starts on {address}")
         os.environ["WORDSIGHT_SERVER_PROCESSES"] = str(workers)
-        link = f"{scheme}://{host}:{port}/login?token={token}"
-        _when_ready(f"{scheme}://{_here(host)}:{port}/healthz", f"ready; open in a browser (works once): {link}")
-        uvicorn.run(
-            "app.asgi:create",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            loop=_SPREADING if workers > 1 else "auto",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            ssl_certfile=tls_certificate,
-            ssl_keyfile=tls_key,
-            proxy_headers=trust_proxy is not None,
-            forwarded_allow_ips=trust_proxy,
-            timeout_graceful_shutdown=10,
-            timeout_worker_healthcheck=_HUNG_AFTER_S,
-        )
-    return 0
+        _when_ready(f"{here}/healthz", f"ready; open in a browser (works once): {address}/login?token={token}")
+        _run_uvicorn(listening)
+
+
+def _run_uvicorn(listening: dict[str, Any]) -> None:
+    """Serve until a stop signal. Raises `SystemExit` where the server can't start; uvicorn has said why."""
+    from app.cli import serving
+
+    config = serving.ServerConfig(
+        "app.asgi:create",
+        factory=True,
+        loop=_SPREADING if listening["workers"] > 1 else "auto",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=serving.GRACE_S,
+        timeout_worker_healthcheck=_HUNG_AFTER_S,
+        **listening,
+    )
+    if not serving.serve(config):
+        sys.exit(EnvironmentMissing.exit_code)
 
 
 def _one_thread_a_call() -> None:
@@ -109,9 +131,13 @@ def _one_thread_a_call() -> None:
 @contextlib.contextmanager
 def _counted_together(workers: int) -> Iterator[None]:
     """Several processes keep their counts in one folder, so that each can tell those of all."""
-    with tempfile.TemporaryDirectory(prefix="wordsight-metrics-") as folder:
-        if workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    if workers == 1:
+        yield
+        return
+    from app.metrics import MULTIPROCESS
+
+    with metrics_folder() as folder:
+        os.environ[MULTIPROCESS] = str(folder)
         yield
 
 

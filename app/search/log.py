@@ -26,7 +26,7 @@ QUIET = timedelta(milliseconds=250)
 MOST_WAITING = 20_000
 _BATCH = 500
 _AGAIN_S = 1.0
-_DRAIN_S = 8.0
+_DRAIN_S = 3.0
 
 
 class BatchLog:

