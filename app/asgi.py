@@ -28,6 +28,7 @@ from app.settings import Settings
 from app.state import State
 from app.tracing import open_tracing
 from app.uploads.spool import Spool
+from app.workers import counting_workers
 from indexer.faiss_gpu import FaissGpu
 from indexer.gpu_replica import Accelerator
 from indexer.loading import itself
@@ -129,7 +130,9 @@ def _reranking(config: Settings) -> Reranking | None:
 async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     secret = Secret.load(config.home, config.secret)
     load = partial(load_encoder, home=config.home, runtime=config.encoder_runtime)
-    async with batching(catalog) as log, purging(catalog):
+    lost_after = timedelta(seconds=config.worker_lost_after_s)
+    counting = counting_workers(catalog, lost_after, metrics.workers_alive.set)
+    async with batching(catalog) as log, purging(catalog), counting:
         recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
         reranking = await asyncio.to_thread(_reranking, config)

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from app.metrics import CONTENT_TYPE
 from app.problems import responses
 from app.state import state_of
+from scenes.catalog import queue
 
+NO_WORKER = "no worker runs: no job is done and no release is built; start: wordsight worker"
 router = APIRouter(tags=["health"])
 
 
@@ -20,8 +22,8 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, and where the
-    served recall is below the promise."""
+    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, where the
+    served recall is below the promise, and that no worker runs."""
 
     warnings: tuple[str, ...] = ()
 
@@ -42,8 +44,10 @@ async def metrics(request: Request) -> Response:
 async def ready(request: Request) -> Readiness:
     """Postgres answers and the encoder is loaded: searches will be answered."""
     state = state_of(request)
-    await state.catalog.ping()
+    async with state.catalog.reading() as session:
+        alive = await queue.workers_alive(session, state.desk.lost_after)
     troubles = sorted(state.service.engines.troubles().items())
     below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
-    return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in troubles))
+    warnings = [f"collection {number}: {why}" for number, why in troubles]
+    return Readiness(warnings=(*warnings, *(() if alive else (NO_WORKER,))))

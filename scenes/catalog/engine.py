@@ -7,13 +7,14 @@ from typing import Any
 
 from psycopg import AsyncConnection as PsycopgConnection
 from psycopg import OperationalError as PsycopgOperationalError
+from psycopg.errors import ForeignKeyViolation
 from sqlalchemy import Executable, text
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from scenes.errors import EnvironmentMissing, Overloaded, WordsightError
+from scenes.errors import EnvironmentMissing, NotFound, Overloaded, WordsightError
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(minutes=10)
@@ -149,11 +150,21 @@ def _named(error: Exception) -> WordsightError:
     return unreachable(error)
 
 
+def _is_of_deleted(error: IntegrityError) -> bool:
+    """Was something written into a collection that does not exist any more?"""
+    cause = error.orig
+    return isinstance(cause, ForeignKeyViolation) and (cause.diag.constraint_name or "").endswith("_collection_id")
+
+
 @asynccontextmanager
 async def _told_plainly() -> AsyncIterator[None]:
     try:
         yield
     except _UNREACHABLE as error:
         raise _named(error) from error
+    except IntegrityError as error:
+        if not _is_of_deleted(error):
+            raise
+        raise NotFound("collection_unknown", "the collection was deleted meanwhile") from error
     except PoolTimeoutError as error:
         raise Overloaded("postgres_busy", "all connections to Postgres are in use", retry_after_s=1.0) from error
