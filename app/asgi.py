@@ -11,6 +11,7 @@ from datetime import timedelta
 from fastapi import FastAPI
 
 from app.access import KeyCache
+from app.following import has_started
 from app.jobs.desk import Desk
 from app.keys.service import Keys
 from app.limits import KeyLimits, open_streams, open_uploads
@@ -26,6 +27,7 @@ from app.settings import Settings
 from app.state import State
 from app.tracing import open_tracing
 from app.uploads.spool import Spool
+from app.workers import counting_workers
 from indexer.faiss_gpu import FaissGpu
 from indexer.gpu_replica import Accelerator
 from indexer.loading import itself
@@ -52,7 +54,14 @@ def create() -> FastAPI:
     config, metrics = Settings(), Metrics()
     _log_requests(logging.INFO if config.request_log == "all" else logging.ERROR)
     tracing = open_tracing(config.traces, config.traces_share)
-    return create_app(lambda: opened(config, metrics), metrics, config.max_concurrent, config.cors_origins, tracing)
+
+    @asynccontextmanager
+    async def state() -> AsyncIterator[State]:
+        async with opened(config, metrics) as ready:
+            has_started()
+            yield ready
+
+    return create_app(state, metrics, config.max_concurrent, config.cors_origins, tracing)
 
 
 @contextmanager
@@ -122,7 +131,9 @@ def _reranking(config: Settings) -> Reranking | None:
 async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncIterator[State]:
     secret = Secret.load(config.home, config.secret)
     load = EncoderLoader(config.home, config.models, config.encoder_runtime)
-    async with batching(catalog) as log, purging(catalog):
+    lost_after = timedelta(seconds=config.worker_lost_after_s)
+    counting = counting_workers(catalog, lost_after, metrics.workers_alive.set)
+    async with batching(catalog) as log, purging(catalog), counting:
         recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
         reranking = await asyncio.to_thread(_reranking, config)

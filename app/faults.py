@@ -1,18 +1,27 @@
-"""Where a fault happened and of which kind, without what it says: the words of an error may quote a query."""
+"""What is done about errors that nobody foresaw, in loops that have to go on."""
 
-import traceback
+import time
+from collections import deque
+from collections.abc import Callable
 
-_FRAMES = -20
-"""The innermost."""
-
-
-def trace_of(error: BaseException) -> str:
-    """The frames and the class of an error, then those of what caused it or is in its group."""
-    frames = "".join(traceback.format_tb(error.__traceback__, _FRAMES))
-    return "\n".join([f"{frames}{type(error).__qualname__}", *map(trace_of, _inner(error))])
+from scenes.faults import trace_of
 
 
-def _inner(error: BaseException) -> list[BaseException]:
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    grouped = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return [*grouped, *([cause] if cause else [])]
+class FaultLimit:
+    """Reports errors that nobody foresaw, without their words, and gives up where they come one after the other."""
+
+    def __init__(self, say: Callable[[str], None], most: int = 5, forgotten_after_s: float = 60.0) -> None:
+        self._say = say
+        self._most = most
+        self._forgotten_after_s = forgotten_after_s
+        self._times: deque[float] = deque(maxlen=most)
+
+    def met(self, where: str, error: Exception) -> None:
+        """Report an error. Raises it where it is the last of `most`, each within a minute of the one before."""
+        now = time.monotonic()
+        if self._times and now - self._times[-1] > self._forgotten_after_s:
+            self._times.clear()
+        self._times.append(now)
+        if len(self._times) >= self._most:
+            raise error
+        self._say(f"{where}: an unforeseen error; trying again\n{trace_of(error)}")

@@ -62,6 +62,9 @@ class Metrics:
         self.recall_below = self._gauge(
             "wordsight_recall_below_promise", "Collections served below the promised recall.", "livemax"
         )
+        self.workers_alive = self._gauge(
+            "wordsight_workers_alive", "Workers that have reported lately; 0 means that no job is done.", "livemax"
+        )
         self.log_queue = self._gauge("wordsight_search_log_queue", "Stored searches that wait to be written.")
 
     def follow(self, encoder_queue: Callable[[], int], log_queue: Callable[[], int]) -> None:

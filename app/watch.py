@@ -14,13 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.admission import STREAMS, Admission, is_counted
 from app.authentication import OPEN
-from app.faults import trace_of
 from app.fresh_ids import fresh_id
 from app.metrics import Metrics
 from app.problems import problem
 from app.request_log import Line, RequestLog, is_failure
 from app.stages import Stage, kept
 from app.tracing import Tracing
+from scenes.faults import trace_of
 
 LIMIT_S = 30.0
 BULK_LIMIT_S = 300.0

@@ -3,13 +3,15 @@ built anew, expired searches and the releases of deleted collections are deleted
 composition root."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
+from app.backoff import Backoff
+from app.faults import FaultLimit
 from app.jobs.runner import POSTGRES_AWAY
 from app.search.expiry import purge
 from indexer.embedding import Tick
@@ -20,8 +22,10 @@ from scenes.catalog import collections
 from scenes.catalog.collections import CHANGES, CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.errors import NotFound, WordsightError
+from scenes.faults import trace_of
 
 RETRY = timedelta(seconds=5)
+UNFORESEEN = "an unforeseen error; the worker's log says where"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Around:
 @dataclass
 class Work:
     """What was done: descriptions embedded, releases built, searches purged, deleted collections' releases swept;
-    `failed` is {collection: message}."""
+    `failed` is {collection: message} of those that failed when last tried."""
 
     rounds: int = 0
     embedded: int = 0
@@ -49,31 +53,36 @@ class Work:
 class Worker:
     """Tends all collections of one catalog; `work` tells what it has done so far."""
 
-    def __init__(self, catalog: Catalog, home: Path, around: Around) -> None:
-        self.work = Work()
+    def __init__(self, catalog: Catalog, home: Path, around: Around, work: Work | None = None) -> None:
+        self.work = work or Work()
         self._catalog = catalog
         self._home = home
         self._around = around
         self._encoders: dict[str | None, Encoder] = {}
         self._at_rest: dict[int, CollectionRow] = {}
         self._turn = asyncio.Lock()
+        self._backoff = Backoff(RETRY)
 
     async def keep(self, every: timedelta) -> NoReturn:
         """Go round whenever something was committed, and after `every` at the latest, until cancelled.
 
-        Where Postgres is away it is tried again; all else that a round raises ends the worker.
+        Where Postgres is away it is tried again, and so it is after an error that nobody foresaw, unless one follows
+        the other. All else that a round raises ends the worker.
         """
+        limit = FaultLimit(self._around.say)
         while True:
             try:
                 async with self._catalog.listening(CHANGES) as notices:
                     while True:
                         await self.go_round()
-                        await notices.wait(every)
+                        await notices.wait(min(every, self._backoff.next_due() or every))
             except WordsightError as error:
                 if error.code not in POSTGRES_AWAY:
                     raise
                 self._around.say(f"{error}; trying again in {RETRY.total_seconds():g} s")
-                await asyncio.sleep(RETRY.total_seconds())
+            except Exception as error:  # noqa: BLE001 - the worker outlives it; it is reported, and bounded
+                limit.met("the worker", error)
+            await asyncio.sleep(RETRY.total_seconds())
 
     async def go_round(self) -> None:
         """Tend each collection that changed since it was last at rest; one that fails costs no other its turn.
@@ -85,22 +94,39 @@ class Worker:
         self.work.swept += len(await sweep(self._catalog, self._home))
         async with self._catalog.reading() as session:
             rows = await collections.all_(session)
-        self.work.failed.clear()
+        self._forget_others(rows)
         for row in rows:
-            if self._at_rest.get(row.id) != row:
-                await self._tend_or_tell(row)
+            if self._at_rest.get(row.id) != row and self._backoff.is_due(_attempted(row)):
+                await self._tend_or_report(row)
 
-    async def _tend_or_tell(self, row: CollectionRow) -> None:
+    async def _tend_or_report(self, row: CollectionRow) -> None:
         name = row.settings.name
+        self.work.failed.pop(name, None)
         try:
             await self._tend(row)
-        except NotFound:
-            self._around.say(f"{name}: deleted meanwhile")
+        except NotFound as error:
+            self._backoff.failed(_attempted(row))
+            self._around.say(f"{name}: deleted meanwhile ({error.code})")
         except WordsightError as error:
             if error.code in POSTGRES_AWAY:
                 raise
-            self.work.failed[name] = error.message
-            self._around.say(f"{name}: {error}")
+            self._failed(row, error.message, str(error))
+        except Exception as error:  # noqa: BLE001 - one collection's error must not stop the others; it is reported
+            self._failed(row, UNFORESEEN, f"an unforeseen error\n{trace_of(error)}")
+        else:
+            self._backoff.succeeded(_attempted(row))
+
+    def _failed(self, row: CollectionRow, message: str, log: str) -> None:
+        """The collection is tried again later; the others go on."""
+        self.work.failed[row.settings.name] = message
+        again = self._backoff.failed(_attempted(row))
+        self._around.say(f"{row.settings.name}: {log}\n{row.settings.name}: again in {again.total_seconds():g} s")
+
+    def _forget_others(self, rows: Sequence[CollectionRow]) -> None:
+        """What is known of collections that exist no more, or of their former encoders."""
+        self._backoff.keep({_attempted(row) for row in rows})
+        names = {row.settings.name for row in rows}
+        self.work.failed = {name: why for name, why in self.work.failed.items() if name in names}
 
     async def index(self, name: str, always: bool = False) -> Refreshed:
         """Make a collection searchable, with a new release where there is none fit, or `always`; one at a time."""
@@ -126,3 +152,8 @@ class Worker:
         if name not in self._encoders:
             self._encoders[name] = await asyncio.to_thread(self._around.load, name)
         return self._encoders[name]
+
+
+def _attempted(row: CollectionRow) -> Hashable:
+    """What fails or not: a collection with an encoder."""
+    return row.id, row.settings.encoder

@@ -1,10 +1,12 @@
-"""Stopping: SIGTERM and Ctrl-C finish what is in hand; nothing new is begun."""
+"""Stopping: SIGTERM, SIGHUP and Ctrl-C finish what is in hand; nothing new is begun."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from scenes.signals import heeded
 
 
 class Stop:
@@ -21,12 +23,13 @@ class Stop:
 
     @contextmanager
     def on_signals(self) -> Iterator["Stop"]:
-        """Listen to SIGINT and SIGTERM inside the block; a second signal ends the process at once."""
-        before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Listen to the stop signals inside the block; a second signal is what it was before the block."""
+        before = {int(number): signal.getsignal(number) for number in heeded()}
 
-        def heard(number: int, _frame: FrameType | None) -> None:
+        def heard(_number: int, _frame: FrameType | None) -> None:
             self.set()
-            signal.signal(number, before[number])
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
         for number in before:
             signal.signal(number, heard)

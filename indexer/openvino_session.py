@@ -1,5 +1,6 @@
 """The one door to OpenVINO: token numbers to raw vectors."""
 
+import sys
 from functools import cache
 from pathlib import Path
 from threading import Lock, local
@@ -99,9 +100,10 @@ class EncoderSessions:
 
 def convert(traced: Path, file: Path) -> None:
     """Write an ONNX model as OpenVINO's own, whose weights are mapped: processes share them. Raises `RuntimeError`."""
+    core = _core()
     from openvino import save_model
 
-    save_model(_core().read_model(str(traced)), str(file), compress_to_fp16=False)
+    save_model(core.read_model(str(traced)), str(file), compress_to_fp16=False)
 
 
 def native_precision() -> Precision:
@@ -111,6 +113,7 @@ def native_precision() -> Precision:
 
 @cache
 def _core() -> "Core":
+    _silence()
     try:
         from openvino import Core
     except ImportError as error:
@@ -119,6 +122,12 @@ def _core() -> "Core":
         ) from error
     _read_a_tensor()
     return Core()
+
+
+def _silence() -> None:
+    """OpenVINO reports its import to its maker's analytics, from a process that it forks. It does not do so where the
+    package that reports can't be imported."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def _read_a_tensor() -> None:

@@ -20,6 +20,7 @@ from scenes.catalog.changes import wakes
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.errors import NotFound, WordsightError
+from scenes.faults import trace_of
 from scenes.recipe import EncoderRecipe
 
 __all__ = ["Found", "Searcher", "Snapshot"]
@@ -89,13 +90,21 @@ class Searcher:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, poll: timedelta) -> None:
-        async with contextlib.aclosing(wakes(self._catalog, poll)) as woken:
-            async for _ in woken:
-                try:
-                    await self._catch_up()
-                except WordsightError as error:
-                    _log.warning("snapshots are not renewed: %s", error)
-                await asyncio.sleep(_PAUSE_S)
+        while True:
+            try:
+                async with contextlib.aclosing(wakes(self._catalog, poll)) as woken:
+                    async for _ in woken:
+                        await self._catch_up_or_report()
+                        await asyncio.sleep(_PAUSE_S)
+            except Exception as error:  # noqa: BLE001 - searches would grow old without it; it is reported
+                _log.error("snapshots are not renewed: %s", trace_of(error))
+            await asyncio.sleep(poll.total_seconds())
+
+    async def _catch_up_or_report(self) -> None:
+        try:
+            await self._catch_up()
+        except WordsightError as error:
+            _log.warning("snapshots are not renewed: %s", error)
 
     async def _catch_up(self) -> None:
         known = {number: kept for number, kept in self._kept.items() if kept.newest is not None}

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from app.cli import output
+from app.cli import output, stopping
 from scenes.errors import WordsightError
 from scenes.private import restrict_new_files
 
@@ -70,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not set(given[:1]) & _SHARED:
         restrict_new_files()
-    sys.exit(run(given))
+    with stopping.stoppable():
+        stopping.leave(run(given))
 
 
 def run(arguments: list[str]) -> int:

@@ -1,11 +1,10 @@
 """`wordsight demo`: from real photographs to a working search, for newcomers."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import output
+from app.cli import output, stopping
 from app.cli.caption_options import CaptionOptions
 from app.cli.ingest import run as ingest
 from app.cli.options import Json
@@ -39,7 +38,7 @@ def demo(
     Exit code 1 where fewer than four of the five find the right photograph first.
     """
     output.say(_WHY)
-    answers = asyncio.run(_demo())
+    answers = stopping.run(_demo())
     right = sum(answer["right"] for answer in answers)
     lines = [f"{'✓' if a['right'] else '✗'} {a['query']:<34}{a['score']:.3f}  {a['summary']}" for a in answers]
     body = {"queries": answers, "right": right, "of": len(answers)}

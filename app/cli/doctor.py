@@ -1,6 +1,5 @@
 """`wordsight doctor`: what this machine has, and what to do about what is missing."""
 
-import asyncio
 import importlib.metadata
 import importlib.util
 import platform
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from app.cli import output
+from app.cli import output, stopping
 from app.cli.options import Json
 from app.cli.wiring import load_encoder, open_catalog, settings
 from scenes.errors import WordsightError
@@ -81,7 +80,7 @@ def _postgres() -> Check:
             await catalog.ping()
         return "DATABASE_URL" if config.database else "embedded"
 
-    return _tried("postgres", lambda: asyncio.run(ask()))
+    return _tried("postgres", lambda: stopping.run(ask()))
 
 
 def _disk() -> Check:

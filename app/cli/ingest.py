@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli import captioning, output, tallies
+from app.cli import captioning, output, stopping, tallies
 from app.cli.caption import SourceArgument
 from app.cli.caption_options import CaptionOptions, with_caption_options
 from app.cli.knowing import known_in
@@ -52,7 +52,7 @@ def ingest(
     Creates the collection. What is described already is not described again; Ctrl-C finishes the batch in hand, and
     the same command goes on from there. Images are read, never kept. Exit code 1 means that some failed: run it again.
     """
-    tally = asyncio.run(run(source, collection, options, keep_batches=keep_batches))
+    tally = stopping.run(run(source, collection, options, keep_batches=keep_batches))
     tallies.show(as_json, tally, {})
     return tallies.exit_code(tally)
 

@@ -1,20 +1,20 @@
 """`wordsight serve`: REST, pages and documentation."""
 
-import asyncio
 import contextlib
 import os
-import tempfile
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import output
+from app.cli import output, stopping
 from app.cli.addresses import refuse_unusable
+from app.cli.metrics_folder import metrics_folder
 from app.cli.wiring import settings
 from scenes.errors import BadInput
 
@@ -54,57 +54,79 @@ def serve(
     tls_key: PrivateKey = None,
     trust_proxy: TrustProxy = None,
 ) -> int:
-    """Serve REST at /v1, pages at / and documentation at /docs until Ctrl-C.
+    """Serve REST at /v1, pages at / and documentation at /docs until Ctrl-C, SIGTERM or SIGHUP, which is exit code 0.
 
     Prints a link with a one-time token that logs a browser in. Programs send an API key (`wordsight key create`).
     """
     _one_thread_a_call()
-    import uvicorn
-
-    from app.connection_bounds import Proxies
-    from app.tracing import check_tracing
-    from indexer.reranker_files import find_reranker
-    from scenes.catalog.embedded import postgres
-
     if (tls_certificate is None) != (tls_key is None):
         raise BadInput("tls_incomplete", "HTTPS needs both --tls-certificate and --tls-key")
     scheme = "https" if tls_certificate else "http"
+    listening = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "ssl_certfile": tls_certificate,
+        "ssl_keyfile": tls_key,
+        "proxy_headers": trust_proxy is not None,
+        "forwarded_allow_ips": trust_proxy,
+    }
+    with contextlib.suppress(KeyboardInterrupt):
+        config = _checked_settings(trust_proxy or "")
+        refuse_unusable(host, port)
+        _serve(config, f"{scheme}://{_in_url(host)}:{port}", f"{scheme}://{_here(host)}:{port}", listening)
+    output.say("stopped")
+    return 0
+
+
+def _checked_settings(trust_proxy: str) -> "Settings":
+    from app.connection_bounds import Proxies
+    from app.tracing import check_tracing
+    from indexer.reranker_files import find_reranker
+
     config = settings()
     check_tracing(config.traces)
-    Proxies.parse(trust_proxy or "")
+    Proxies.parse(trust_proxy)
     if config.reranker is not None:
         find_reranker(config.reranker)
-    refuse_unusable(host, port)
+    return config
+
+
+def _serve(config: "Settings", address: str, here: str, listening: dict[str, Any]) -> None:
+    from scenes.catalog.embedded import postgres
+
+    workers = listening["workers"]
     with postgres(config.home, config.database) as url, _counted_together(workers):
         os.environ["DATABASE_URL"] = url
         os.environ["WORDSIGHT_HOME"] = str(config.home)
         os.environ["WORDSIGHT_SCHEMA_IS_NEW"] = "true"
-        token = asyncio.run(_login_token(config, url))
-        output.say(f"wordsight starts on {scheme}://{_in_url(host)}:{port}")
+        token = stopping.run(_login_token(config, url))
+        output.say(f"wordsight starts on {address}")
         os.environ["WORDSIGHT_SERVER_PROCESSES"] = str(workers)
-        os.environ["WORDSIGHT_TRUST_PROXY"] = trust_proxy or ""
-        here = f"{scheme}://{_here(host)}:{port}"
+        os.environ["WORDSIGHT_TRUST_PROXY"] = listening["forwarded_allow_ips"] or ""
         _when_ready(f"{here}/healthz", f"ready; open in a browser (works once): {here}/login?token={token}")
-        uvicorn.run(
-            "app.asgi:create",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            loop=_LOOP,
-            http=_HTTP,
-            ws="none",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            ssl_certfile=tls_certificate,
-            ssl_keyfile=tls_key,
-            proxy_headers=trust_proxy is not None,
-            forwarded_allow_ips=trust_proxy,
-            timeout_graceful_shutdown=10,
-            timeout_worker_healthcheck=_HUNG_AFTER_S,
-        )
-    return 0
+        _run_uvicorn(listening)
+
+
+def _run_uvicorn(listening: dict[str, Any]) -> None:
+    """Serve until a stop signal. Raises `SystemExit` where the server can't start; uvicorn has said why."""
+    from app.cli import serving
+
+    config = serving.ServerConfig(
+        "app.asgi:create",
+        factory=True,
+        loop=_LOOP,
+        http=_HTTP,
+        ws="none",
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=serving.GRACE_S,
+        timeout_worker_healthcheck=_HUNG_AFTER_S,
+        **listening,
+    )
+    if not serving.serve(config):
+        sys.exit(EnvironmentMissing.exit_code)
 
 
 def _one_thread_a_call() -> None:
@@ -115,9 +137,13 @@ def _one_thread_a_call() -> None:
 @contextlib.contextmanager
 def _counted_together(workers: int) -> Iterator[None]:
     """Several processes keep their counts in one folder, so that each can tell those of all."""
-    with tempfile.TemporaryDirectory(prefix="wordsight-metrics-") as folder:
-        if workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    if workers == 1:
+        yield
+        return
+    from app.metrics import MULTIPROCESS
+
+    with metrics_folder() as folder:
+        os.environ[MULTIPROCESS] = str(folder)
         yield
 
 

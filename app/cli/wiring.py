@@ -1,6 +1,5 @@
 """What commands are made of: settings, an open catalog, an encoder, a captioning engine."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
+from app.cli import stopping
 from app.settings import Settings
 from scenes.errors import BadInput, EnvironmentMissing
 from scenes.private import open_home
@@ -96,7 +96,7 @@ def with_catalog(work: Callable[["Catalog", Settings], Awaitable[_T]]) -> _T:
         async with open_catalog(config) as catalog:
             return await work(catalog, config)
 
-    return asyncio.run(run())
+    return stopping.run(run())
 
 
 def load_encoder(name: str | None) -> "Encoder":

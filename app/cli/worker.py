@@ -1,18 +1,17 @@
 """`wordsight worker`: keeps every collection searchable until it is stopped."""
 
 import asyncio
-import signal
-from collections.abc import Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli import output
+from app.cli import output, stopping
 from app.cli.options import Json
 from app.cli.wiring import open_catalog, settings
+from scenes.errors import WordsightError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,10 +35,23 @@ def worker(once: Once = False, every: Every = 60.0, as_json: Json = False) -> in
     Jobs describe, publish and index; each collection's own engine describes, with WORDSIGHT_ENGINE_OPTIONS. Beside
     them what has no vectors is embedded, old releases are rebuilt and expired searches purged.
 
-    Runs until SIGTERM or Ctrl-C, which is exit code 0, and hears of each change at once; --every is for what it could
-    not hear of. With --once, exit code 1 means that a collection failed, 130 that the round was stopped before its end.
+    Runs until Ctrl-C, SIGTERM or SIGHUP, which is exit code 0, and hears of each change at once; --every is for what it
+    could not hear of. Another exit code means that it can't go on and has to be started again. With --once, exit code 1
+    means that a collection failed, 130 that the round was stopped before its end.
     """
-    stopped, work = asyncio.run(_work(once, timedelta(seconds=every)))
+    from app.worker import Work
+    from scenes.faults import trace_of
+
+    work, stopped = Work(), False
+    try:
+        stopping.run(_work(once, timedelta(seconds=every), work))
+    except KeyboardInterrupt:
+        stopped = True
+    except WordsightError:
+        raise
+    except Exception as error:  # noqa: BLE001 - reported without its words, which may be a user's
+        output.say(f"the worker can't go on\n{trace_of(error)}")
+        return 1
     body = asdict(work)
     output.result(as_json, body, "\n".join(f"{name:<10}{value}" for name, value in body.items()))
     if once and stopped:
@@ -47,18 +59,20 @@ def worker(once: Once = False, every: Every = 60.0, as_json: Json = False) -> in
     return 1 if once and work.failed else 0
 
 
-async def _work(once: bool, every: timedelta) -> tuple[bool, "Work"]:
+async def _work(once: bool, every: timedelta, work: "Work") -> None:
     from app.worker import Around, Worker
     from indexer.serving_encoder import EncoderLoader
 
     config = settings()
     async with open_catalog(config) as catalog:
         load = EncoderLoader(config.home, config.models, config.encoder_runtime)
-        worker = Worker(catalog, config.home, Around(load, output.say, output.progress))
+        worker = Worker(catalog, config.home, Around(load, output.say, output.progress), work)
         async with open_shift(catalog, config, worker) as shift:
             output.say("the worker goes round once" if once else "the worker runs; Ctrl-C or SIGTERM stops it")
-            stopped = await _unless_stopped(_once(worker, shift) if once else _keep(worker, shift, config, every))
-    return stopped, worker.work
+            try:
+                await (_once(worker, shift) if once else _keep(worker, shift, config, every))
+            except ExceptionGroup as several:
+                raise _first_of(several) from several
 
 
 @asynccontextmanager
@@ -77,7 +91,7 @@ async def open_shift(catalog: "Catalog", config: "Settings", worker: "Worker") -
     runner = Runner(catalog, Room(performer, performer.tidy, output.say))
     try:
         async with open_queue(catalog.url, runner.run, _lost_after(config)) as queue:
-            yield Shift(catalog, queue, runner, Leftovers(performer.leftovers, performer.tidy))
+            yield Shift(catalog, queue, runner, Leftovers(performer.leftovers, performer.tidy), output.say)
     finally:
         await asyncio.to_thread(describers.close)
 
@@ -88,26 +102,14 @@ async def _once(worker: "Worker", shift: "Shift") -> None:
 
 
 async def _keep(worker: "Worker", shift: "Shift", config: "Settings", every: timedelta) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(worker.keep(every))
-            group.create_task(shift.keep(_lost_after(config) / 3))
-    except BaseExceptionGroup as several:
-        raise several.exceptions[0] from several
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.keep(every))
+        group.create_task(shift.keep(_lost_after(config) / 3))
+
+
+def _first_of(error: Exception) -> Exception:
+    return _first_of(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 def _lost_after(config: "Settings") -> timedelta:
     return timedelta(seconds=config.worker_lost_after_s)
-
-
-async def _unless_stopped(work: Coroutine[Any, Any, None]) -> bool:
-    """Run work until it ends or a signal stops it; True where it was stopped."""
-    task = asyncio.create_task(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return True
-    return False

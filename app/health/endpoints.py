@@ -10,7 +10,9 @@ from app.authentication import is_operator
 from app.metrics import CONTENT_TYPE
 from app.problems import responses
 from app.state import state_of
+from scenes.catalog import queue
 
+NO_WORKER = "no worker runs: no job is done and no release is built; start: wordsight worker"
 router = APIRouter(tags=["health"])
 _DAMAGED = "its active release is damaged or lost; an older one answers, or Postgres"
 
@@ -22,8 +24,8 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, and where the
-    served recall is below the promise. Details, which name files, are for admin keys alone."""
+    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, where the
+    served recall is below the promise, and that no worker runs. Details, which name files, are for admin keys alone."""
 
     warnings: tuple[str, ...] = ()
 
@@ -44,10 +46,12 @@ async def metrics(request: Request) -> Response:
 async def ready(request: Request) -> Readiness:
     """Postgres answers and the encoder is loaded: searches will be answered."""
     state = state_of(request)
-    await state.catalog.ping()
+    async with state.catalog.reading() as session:
+        alive = await queue.workers_alive(session, state.desk.lost_after)
     troubles = sorted(state.service.engines.troubles().items())
     if troubles and not await is_operator(request.scope):
         troubles = [(number, _DAMAGED) for number, _ in troubles]
     below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
-    return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in troubles))
+    warnings = [f"collection {number}: {why}" for number, why in troubles]
+    return Readiness(warnings=(*warnings, *(() if alive else (NO_WORKER,))))

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-import traceback
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,15 @@ from scenes.catalog.engine import Catalog, WriteSession
 from scenes.catalog.jobs import JobRow
 from scenes.catalog.queue import Interrupted
 from scenes.errors import WordsightError
+from scenes.faults import trace_of
 from scenes.job import JobState, told
 
 MIRROR_EVERY_S = 1.0
 AGAIN_S = 1.0
+LATE_S = 6.0
+"""A job that was asked to stop and still runs after so long goes back into the queue as it is."""
+_AFTER_A_FAULT_S = 60.0
+_FAULT = {"code": "internal_error", "message": "the worker failed; its log says more", "fix": None}
 POSTGRES_AWAY = frozenset({"postgres_unreachable", "postgres_busy"})
 
 
@@ -65,16 +70,25 @@ class Runner:
         self._catalog = catalog
         self._room = room
         self._reports: set[Report] = set()
-        self._stopping = False
+        self._stopping_since: float | None = None
 
     def stop(self) -> None:
         """End what is in hand soon; it goes back into the queue."""
-        self._stopping = True
+        self._stopping_since = self._stopping_since or time.monotonic()
         for report in self._reports:
             report.stop()
 
     async def run(self, job_id: UUID) -> None:
-        """One attempt. Raises `Interrupted` where the job must be taken again."""
+        """One attempt. Raises `Interrupted` where the job must be taken again; after an error that nobody foresaw the
+        job has failed."""
+        try:
+            await self._run(job_id)
+        except Interrupted:
+            raise
+        except Exception as error:  # noqa: BLE001 - it must not cost the queue its worker; it is reported
+            await self._give_up(job_id, error)
+
+    async def _run(self, job_id: UUID) -> None:
         job = await self._insist(lambda session: jobs.begin(session, job_id))
         if job is None:
             self._room.tidy(job_id)
@@ -87,14 +101,16 @@ class Runner:
             self._reports.discard(report)
 
     async def _attend(self, job: JobRow, report: Report) -> None:
-        if self._stopping:
+        if self._stopping_since is not None:
             report.stop()
         await self._mirror(job, report)
         work = asyncio.ensure_future(self._room.perform(job, report))
         while not work.done():
             await asyncio.wait({work}, timeout=MIRROR_EVERY_S)
             await self._mirror(job, report)
-        await self._end(job, work.exception())
+            if self._is_late():
+                work.cancel()
+        await self._end(job, Stopped() if work.cancelled() else work.exception())
 
     async def _mirror(self, job: JobRow, report: Report) -> None:
         """Where Postgres is away, the next turn tells it."""
@@ -112,7 +128,7 @@ class Runner:
             self._room.say(f"job {job.id}: {error}")
 
     async def _end(self, job: JobRow, error: BaseException | None) -> None:
-        if _goes_back(error) or (isinstance(error, Stopped) and self._stopping):
+        if _goes_back(error) or (isinstance(error, Stopped) and self._stopping_since is not None):
             await self._insist(lambda session: jobs.give_back(session, job))
             raise Interrupted
         if isinstance(error, Unanswered):
@@ -131,11 +147,22 @@ class Runner:
             return "cancelled", None
         if isinstance(error, WordsightError):
             return "failed", told(error)
-        self._room.say(f"job {job.id}: {''.join(traceback.format_exception(error))}")
-        return "failed", {"code": "internal_error", "message": "the worker failed; its log says more", "fix": None}
+        self._room.say(f"job {job.id}: {trace_of(error)}")
+        return "failed", _FAULT
+
+    async def _give_up(self, job_id: UUID, error: Exception) -> None:
+        """The job has failed. Raises `Interrupted` where not even that can be stored."""
+        self._room.say(f"job {job_id}: an unforeseen error\n{trace_of(error)}")
+        try:
+            await self._insist(lambda session: jobs.give_up(session, job_id, _FAULT))
+        except Exception as again:
+            raise Interrupted(_AFTER_A_FAULT_S) from again
+
+    def _is_late(self) -> bool:
+        return self._stopping_since is not None and time.monotonic() - self._stopping_since > LATE_S
 
     async def _insist(self, write: Callable[[WriteSession], Awaitable[Any]]) -> Any:
-        """Write until Postgres takes it."""
+        """Write until Postgres takes it. Raises `Interrupted` where it does not and the worker has to stop."""
         while True:
             try:
                 async with self._catalog.writing() as session:
@@ -143,6 +170,8 @@ class Runner:
             except WordsightError as error:
                 if error.code not in POSTGRES_AWAY:
                     raise
+                if self._is_late():
+                    raise Interrupted from error
                 self._room.say(f"{error}; trying again")
                 await asyncio.sleep(AGAIN_S)
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from scenes.catalog import idempotency, searches, sessions
 from scenes.catalog.engine import Catalog
 from scenes.errors import WordsightError
+from scenes.faults import trace_of
 
+_log = logging.getLogger(__name__)
 EVERY = timedelta(hours=1)
 
 
@@ -34,6 +37,10 @@ async def purging(catalog: Catalog, every: timedelta = EVERY) -> AsyncIterator[N
 
 async def _purge_forever(catalog: Catalog, every: timedelta) -> None:
     while True:
-        with contextlib.suppress(WordsightError):
+        try:
             await purge(catalog)
+        except WordsightError as error:
+            _log.warning("expired searches are not purged: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - the next turn tries again; it is reported
+            _log.error("expired searches are not purged: %s", trace_of(error))
         await asyncio.sleep(every.total_seconds())

@@ -8,6 +8,7 @@ searches: nothing is dropped silently.
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from scenes.catalog import searches
 from scenes.catalog.engine import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import Overloaded, WordsightError
+from scenes.faults import trace_of
 
 PAUSE = timedelta(milliseconds=200)
 """Between two batches."""
@@ -26,7 +28,8 @@ QUIET = timedelta(milliseconds=250)
 MOST_WAITING = 20_000
 _BATCH = 500
 _AGAIN_S = 1.0
-_DRAIN_S = 8.0
+_DRAIN_S = 3.0
+_log = logging.getLogger(__name__)
 
 
 class BatchLog:
@@ -86,8 +89,14 @@ class BatchLog:
         try:
             await self.flush()
         except WordsightError:
-            self._next = time.monotonic() + _AGAIN_S
-            self._some.set()
+            self._later()
+        except Exception as error:  # noqa: BLE001 - what waits is kept and tried again; it is reported
+            _log.error("stored searches can't be written: %s", trace_of(error))
+            self._later()
+
+    def _later(self) -> None:
+        self._next = time.monotonic() + _AGAIN_S
+        self._some.set()
 
 
 @contextlib.asynccontextmanager

@@ -14,6 +14,7 @@ from scenes.catalog import recall
 from scenes.catalog.engine import Catalog
 from scenes.catalog.recall import Sampled
 from scenes.errors import WordsightError
+from scenes.faults import trace_of
 
 ENOUGH = 50
 """So few samples are no reason for an alarm."""
@@ -69,6 +70,8 @@ class RecallWatch:
                     await self.look_at(taken)
                 except WordsightError as error:
                     _log.warning("a search could not be compared with exact search: %s", error)
+                except Exception as error:  # noqa: BLE001 - the next sample is looked at all the same; it is reported
+                    _log.error("a search could not be compared with exact search: %s", trace_of(error))
 
     async def look_at(self, taken: Taken) -> None:
         """Compare one search. Raises `EnvironmentMissing` where Postgres is away, `Corrupt` where a file was cut."""

@@ -85,7 +85,7 @@ async def by_id(session: ReadSession, collection_id: int) -> CollectionRow:
     """Raises `NotFound` (`collection_unknown`)."""
     row = (await session.execute(select(collections).where(collections.c.id == collection_id))).one_or_none()
     if row is None:
-        raise NotFound("collection_unknown", f"there is no collection number {collection_id}")
+        raise _no_number(collection_id)
     return _as_row(row)
 
 
@@ -144,21 +144,26 @@ async def counts(session: ReadSession, collection_id: int) -> Counts:
 
 
 async def lock(session: WriteSession, collection_id: int) -> int:
-    """Hold a collection until this transaction ends, before anything in it is written; returns its generation."""
+    """Hold a collection until this transaction ends, before anything in it is written; returns its generation.
+
+    Raises `NotFound` (`collection_unknown`).
+    """
     row = select(collections.c.generation).where(collections.c.id == collection_id).with_for_update()
-    generation: int = (await session.execute(row)).scalar_one()
-    return generation
+    return _generation_of(collection_id, (await session.execute(row)).scalar_one_or_none())
 
 
 async def next_generation(session: WriteSession, collection_id: int) -> int:
-    """Open a new generation and tell listeners; the row lock makes commit order generation order."""
+    """Open a new generation and tell listeners; the row lock makes commit order generation order.
+
+    Raises `NotFound` (`collection_unknown`).
+    """
     raised = (
         sql_update(collections)
         .where(collections.c.id == collection_id)
         .values(generation=collections.c.generation + 1)
         .returning(collections.c.generation)
     )
-    generation: int = (await session.execute(raised)).scalar_one()
+    generation = _generation_of(collection_id, (await session.execute(raised)).scalar_one_or_none())
     await notify(session, collection_id, generation)
     return generation
 
@@ -184,6 +189,16 @@ async def count_anew(session: WriteSession) -> None:
 async def notify(session: WriteSession, collection_id: int, generation: int) -> None:
     """Tell listeners, when this transaction commits, that a collection changed."""
     await session.execute(text("SELECT pg_notify(:c, :p)"), {"c": CHANGES, "p": f"{collection_id}:{generation}"})
+
+
+def _generation_of(collection_id: int, found: int | None) -> int:
+    if found is None:
+        raise _no_number(collection_id)
+    return found
+
+
+def _no_number(collection_id: int) -> NotFound:
+    return NotFound("collection_unknown", f"there is no collection number {collection_id}")
 
 
 async def _insert(session: WriteSession, settings: Collection) -> CollectionRow | None:

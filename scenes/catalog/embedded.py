@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -20,6 +20,7 @@ from scenes.catalog.looking_after import looked_after
 from scenes.catalog.migrations import migrate
 from scenes.errors import BadInput
 from scenes.private import POSTGRES_GATE, open_home
+from scenes.signals import deferred
 
 
 @contextmanager
@@ -62,17 +63,19 @@ def _not_a_url(what: str) -> BadInput:
 @contextmanager
 def _embedded(home: Path) -> Iterator[str]:
     open_home(home)
-    with _opened(home / POSTGRES_GATE) as gate, _opened(home / "postgres.users.lock") as users:
-        with _alone(gate):
+    with _opened(home / POSTGRES_GATE) as gate, _opened(home / "postgres.users.lock") as users, ExitStack() as end:
+        with deferred(), _alone(gate):
             fcntl.flock(users, fcntl.LOCK_SH)
             cluster = Cluster(home)
             cluster.ensure_running()
-        try:
-            with looked_after(cluster.is_alive, lambda: _revive(home, cluster)):
-                yield cluster.url()
-        finally:
-            with _alone(gate):
-                _stop_if_last(cluster, users)
+            end.callback(_leave, cluster, gate, users)
+        with looked_after(cluster.is_alive, lambda: _revive(home, cluster)):
+            yield cluster.url()
+
+
+def _leave(cluster: Cluster, gate: int, users: int) -> None:
+    with deferred(), _alone(gate):
+        _stop_if_last(cluster, users)
 
 
 def _revive(home: Path, cluster: Cluster) -> None:

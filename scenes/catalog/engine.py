@@ -8,14 +8,15 @@ from typing import Any
 from psycopg import AsyncConnection as PsycopgConnection
 from psycopg import Error as PsycopgError
 from psycopg import OperationalError as PsycopgOperationalError
+from psycopg.errors import ForeignKeyViolation
 from sqlalchemy import Executable, event, text
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from scenes.catalog.refusals import refusal, unreachable
-from scenes.errors import Overloaded
+from scenes.errors import NotFound, Overloaded
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STATEMENT_TIMEOUT = timedelta(minutes=10)
@@ -144,10 +145,20 @@ def _begin_session(connection: Any, _record: object) -> None:
     connection.commit()
 
 
+def _is_of_deleted(error: IntegrityError) -> bool:
+    """Was something written into a collection that does not exist any more?"""
+    cause = error.orig
+    return isinstance(cause, ForeignKeyViolation) and (cause.diag.constraint_name or "").endswith("_collection_id")
+
+
 @asynccontextmanager
 async def _told_plainly() -> AsyncIterator[None]:
     try:
         yield
+    except IntegrityError as error:
+        if not _is_of_deleted(error):
+            raise
+        raise NotFound("collection_unknown", "the collection was deleted meanwhile") from error
     except PoolTimeoutError as error:
         raise Overloaded("postgres_busy", "all connections to Postgres are in use", retry_after_s=1.0) from error
     except (DBAPIError, PsycopgError, ConnectionError) as error:

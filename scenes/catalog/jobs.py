@@ -143,10 +143,10 @@ async def cancel(session: WriteSession, job_id: UUID) -> JobRow:
 
 
 async def give_up(session: WriteSession, job_id: UUID, error: Mapping[str, Any]) -> None:
-    """A job that no worker survives has failed."""
-    job = await get(session, job_id)
-    if job.state not in OVER:
-        await end(session, job, "failed", error)
+    """A job that no worker survives has failed; nothing is done where it is gone."""
+    row = (await session.execute(_rows().where(jobs.c.id == job_id))).one_or_none()
+    if row is not None:
+        await end(session, _as_row(row), "failed", error)
 
 
 async def add_upload(session: WriteSession, job_id: UUID, key: bytes, image_id: str) -> None:

@@ -4,6 +4,7 @@ A job enters the queue in the transaction that stores it. Workers tell of themse
 that tells nothing any more goes back into the queue.
 """
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -53,9 +54,10 @@ async def withdraw(session: WriteSession, queue_job: int) -> None:
 
 
 async def workers_alive(session: ReadSession, within: timedelta) -> int:
-    """How many workers have told of themselves within a time."""
+    """How many workers have reported within a time; each lane of a worker reports for itself."""
     found = text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - CAST(:within AS interval)")
-    return int((await session.execute(found, {"within": within})).scalar_one())
+    reports = int((await session.execute(found, {"within": within})).scalar_one())
+    return math.ceil(reports / len(set(LANES.values())))
 
 
 class Queue:

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +15,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
-from app.worker import Around, Worker
+from app.worker import UNFORESEEN, Around, Worker
 from indexer.embedding import Tick
-from indexer.encoder import Encoder
+from indexer.encoder import Encoded, Encoder
 from indexer.sweeping import sweep
 from scenes.catalog import collections, publishing, releases
 from scenes.catalog.engine import Catalog
@@ -32,6 +34,7 @@ from tests.indexer.letters import BagOfLetters
 
 pytestmark = pytest.mark.postgres
 FOREVER = timedelta(hours=1)
+SECRET = "words of a user"
 
 
 @contextmanager
@@ -41,13 +44,17 @@ def quiet(_title: str) -> Iterator[Tick]:
 
 class World:
     def __init__(self, catalog: Catalog, home: Path) -> None:
-        self.catalog, self.said = catalog, list[str]()
+        self.catalog, self.said, self.loaded = catalog, list[str](), Counter[str | None]()
+        self.encoder = BagOfLetters()
         self.worker = Worker(catalog, home, Around(self.load, self.said.append, quiet))
 
     def load(self, name: str | None) -> Encoder:
+        self.loaded[name] += 1
         if name == "sick":
             raise BadInput("encoder_unknown", "there is no encoder 'sick'")
-        return BagOfLetters()
+        if name == "broken":
+            raise ValueError(SECRET)
+        return self.encoder
 
     async def publish(self, name: str, *texts: str, encoder: str | None = None) -> None:
         await publish(self.catalog, Collection(name=name, encoder=encoder), *texts)
@@ -86,6 +93,49 @@ async def test_a_round_tends_all_and_a_sick_collection_costs_no_other_its_turn(w
     assert await world.rows("healthy") == 2
     assert world.worker.work.failed == {"a-sick-one": "there is no encoder 'sick'"}
     assert (world.worker.work.embedded, world.worker.work.releases) == (2, 1)
+
+
+class Meanwhile(BagOfLetters):
+    """An encoder during whose first work something happens."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        self.happens = happens
+
+    def encode_documents(self, texts: Sequence[str]) -> Encoded:
+        self.happens()
+        self.happens = lambda: None
+        return super().encode_documents(texts)
+
+
+async def test_a_collection_that_is_deleted_while_it_is_embedded_costs_no_other_its_turn(
+    world: World, database_url: str
+) -> None:
+    def delete() -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute("DELETE FROM collections WHERE name = 'a-doomed-one'")
+
+    world.encoder = Meanwhile(delete)
+    await world.publish("a-doomed-one", "x")
+    await world.publish("healthy", "a cat", "a dog")
+    await world.worker.go_round()
+    assert await world.rows("healthy") == 2
+    assert any("a-doomed-one: deleted meanwhile" in line for line in world.said)
+    assert world.worker.work.failed == {}
+
+
+async def test_an_error_that_nobody_foresaw_costs_no_other_its_turn_and_is_tried_again_later(world: World) -> None:
+    await world.publish("a-broken-one", "x", encoder="broken")
+    await world.publish("healthy", "a cat")
+    for _ in range(3):
+        await world.publish("healthy", "a dog")
+        await world.worker.go_round()
+    assert await world.rows("healthy") == 2
+    assert world.worker.work.failed == {"a-broken-one": UNFORESEEN}
+    assert world.loaded["broken"] == 1
+    said = "\n".join(world.said)
+    assert "in load" in said
+    assert "ValueError" in said
+    assert SECRET not in said
 
 
 async def test_a_collection_at_rest_is_left_alone_until_it_changes(world: World) -> None:
@@ -160,6 +210,30 @@ async def test_a_change_is_heard_also_after_postgres_dropped_the_connection(
     await until(lambda: asyncio.sleep(0, any("trying again" in line for line in world.said)))
     await until(listens)
     await heard("two")
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+
+
+async def test_the_worker_outlives_single_errors_of_its_own_but_not_one_after_the_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.worker.RETRY", timedelta(seconds=0.05))
+    await world.publish("c", "a cat")
+    async with world.catalog.writing() as session:
+        await session.execute(text("ALTER TABLE searches RENAME TO hidden"))
+    with pytest.raises(ProgrammingError):
+        async with asyncio.timeout(20):
+            await world.worker.keep(FOREVER)
+    assert sum("trying again" in line for line in world.said) == 4
+    async with world.catalog.writing() as session:
+        await session.execute(text("ALTER TABLE hidden RENAME TO searches"))
+    keeping = asyncio.create_task(world.worker.keep(FOREVER))
+
+    async def there() -> bool:
+        return await world.rows("c") == 1
+
+    await until(there)
     keeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await keeping
