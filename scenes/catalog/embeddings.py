@@ -16,12 +16,10 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.sql.selectable import LateralFromClause
 
 from scenes.catalog.bulk import is_one_of
 from scenes.catalog.collections import next_generation
@@ -132,8 +130,11 @@ async def words(
     session: ReadSession, collection_id: int, encoder: EncoderRecipe, rows: Sequence[int]
 ) -> dict[int, NDArray[np.int8]]:
     """Word vectors of images by row, int8 (t, word_dim); a row without vectors is left out."""
-    mine = _speaking(encoder)
-    found = select(images.c.id, mine.c.words).join(mine, true())
+    found = (
+        _current(encoder)
+        .join(images, images.c.description_id == embeddings.c.description_id)
+        .with_only_columns(images.c.id, embeddings.c.words)
+    )
     chosen = found.where(images.c.collection_id == collection_id, is_one_of(images.c.id, list(rows)))
     packed = {row.id: np.frombuffer(row.words, np.int8) for row in await session.execute(chosen)}
     return {row: raw.reshape(-1, max(1, encoder.word_dimensions)) for row, raw in packed.items()}
@@ -151,16 +152,37 @@ async def misshapen(session: ReadSession, collection_id: int, encoder: EncoderRe
     return [row for (row,) in await session.execute(found)]
 
 
-async def unembedded(session: ReadSession, collection_id: int, encoder: str) -> list[int]:
-    """Rows of images whose current description has no vectors under an encoder recipe."""
-    return [row for (row,) in await session.execute(_missing(collection_id, encoder).with_only_columns(images.c.id))]
+async def unembedded(session: ReadSession, collection_id: int, encoder: str, *, above: int = 0) -> list[int]:
+    """Rows of images whose current description has no vectors under an encoder recipe, those above a generation."""
+    found = _missing(collection_id, encoder).where(images.c.generation > above)
+    return [row for (row,) in await session.execute(found.with_only_columns(images.c.id))]
 
 
-async def drop(session: WriteSession, rows: Sequence[int], encoder: str) -> None:
-    """Forget the vectors of these images; they are embedded again when next looked for."""
+async def unsearchable(
+    session: ReadSession, collection_id: int, encoder: EncoderRecipe, *, above: int = 0
+) -> NDArray[np.int64]:
+    """Rows of images above a generation that have no vectors which could answer: int64 (n,), ascending.
+
+    All images of a collection are either among these or in `stream`.
+    """
+    answers = _current(encoder).where(embeddings.c.description_id == images.c.description_id)
+    found = (
+        select(images.c.id)
+        .where(images.c.collection_id == collection_id, images.c.generation > above, ~answers.exists())
+        .order_by(images.c.id)
+    )
+    return np.array((await session.execute(found)).scalars().all(), np.int64)
+
+
+async def drop(session: WriteSession, collection_id: int, rows: Sequence[int], encoder: str) -> None:
+    """Forget the vectors of these images: they are not found until they are embedded again."""
+    if not rows:
+        return
     mine = select(descriptions.c.id).where(is_one_of(descriptions.c.image, list(rows)))
     forgotten = delete(embeddings).where(embeddings.c.encoder == encoder, embeddings.c.description_id.in_(mine))
+    generation = await next_generation(session, collection_id)
     await session.execute(forgotten)
+    await session.execute(update(images).where(is_one_of(images.c.id, list(rows))).values(generation=generation))
 
 
 async def drop_others(session: WriteSession, collection_id: int, encoder: str) -> int:
@@ -202,25 +224,20 @@ def _missing(collection_id: int, encoder: str) -> Select[Any]:
     )
 
 
-def _speaking(encoder: EncoderRecipe) -> LateralFromClause:
-    """The embedding that speaks for an image: its current description's, else that of the newest one that has any,
-    so that an edited image is found by its old words until the new ones are embedded."""
-    return (
-        select(embeddings.c.vectors, embeddings.c.words)
-        .join(descriptions, descriptions.c.id == embeddings.c.description_id)
-        .where(descriptions.c.image == images.c.id, embeddings.c.encoder == encoder.fingerprint())
-        .where(func.octet_length(embeddings.c.vectors) == _size(encoder))
-        .order_by((descriptions.c.id == images.c.description_id).desc(), descriptions.c.id.desc())
-        .limit(1)
-        .lateral("mine")
-    )
+def _current(encoder: EncoderRecipe) -> Select[Any]:
+    """The embeddings that can answer for an image: of its current description, and of the encoder's size.
+
+    The vectors of an earlier description never answer: an edited image is not found by its old text.
+    """
+    right_size = func.octet_length(embeddings.c.vectors) == _size(encoder)
+    return select(embeddings.c.description_id).where(embeddings.c.encoder == encoder.fingerprint(), right_size)
 
 
 def _vectored(collection_id: int, encoder: EncoderRecipe, above: int) -> Select[Any]:
-    mine = _speaking(encoder)
     return (
-        select(images.c.id, mine.c.vectors, images.c.generation)
-        .join(mine, true())
+        _current(encoder)
+        .join(images, images.c.description_id == embeddings.c.description_id)
+        .with_only_columns(images.c.id, embeddings.c.vectors, images.c.generation)
         .where(images.c.collection_id == collection_id, images.c.generation > above)
         .order_by(images.c.id)
     )
