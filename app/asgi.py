@@ -18,6 +18,7 @@ from app.limits import KeyLimits
 from app.main import create_app
 from app.metrics import Metrics
 from app.request_log import REQUESTS
+from app.search.embedding import BackgroundEmbedding
 from app.search.expiry import purging
 from app.search.log import batching
 from app.search.recall import RecallWatch
@@ -138,13 +139,14 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
             runners=cores_for_each(config.server_processes),
         )
         metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
+        embedding = BackgroundEmbedding(catalog, service.engines, metrics, config.embed_share)
         limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:
             await service.engines.of(None)
-            async with service.engines.following(), recall.watching():
+            async with service.engines.following(), recall.watching(), embedding.running():
                 keys = KeyCache(Keys(catalog, secret))
                 metrics.is_ready()
                 with _seldom_collected():
-                    yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config))
+                    yield State(catalog, service, log, keys, secret, limits, metrics, _desk(catalog, config), embedding)
         finally:
             service.close()

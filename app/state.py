@@ -9,6 +9,7 @@ from app.jobs.desk import Desk
 from app.jobs.events import Streams
 from app.limits import KeyLimits
 from app.metrics import Metrics
+from app.search.embedding import BackgroundEmbedding
 from app.search.log import BatchLog
 from app.search.service import SearchService
 from app.security import Secret
@@ -34,6 +35,7 @@ class State:
     limits: KeyLimits
     metrics: Metrics
     desk: Desk
+    embedding: BackgroundEmbedding
     streams: Streams = field(default_factory=Streams)
 
 

@@ -20,8 +20,8 @@ class Health(BaseModel):
 
 
 class Readiness(Health):
-    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, and where the
-    served recall is below the promise."""
+    """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, where the
+    served recall is below the promise, and where images have been stored for a while but are not searchable yet."""
 
     warnings: tuple[str, ...] = ()
 
@@ -46,4 +46,5 @@ async def ready(request: Request) -> Readiness:
     troubles = sorted(state.service.engines.troubles().items())
     below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
+    troubles += sorted(state.embedding.warnings())
     return Readiness(warnings=tuple(f"collection {number}: {why}" for number, why in troubles))

@@ -20,6 +20,7 @@ from app.keys.service import Keys
 from app.limits import KeyLimits
 from app.main import create_app
 from app.metrics import Metrics
+from app.search.embedding import BackgroundEmbedding
 from app.search.log import batching
 from app.search.service import make_service
 from app.security import Secret
@@ -125,7 +126,8 @@ async def _opened(
             service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
                 keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), sources)
-                yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk)
+                embedding = BackgroundEmbedding(catalog, service.engines, metrics, share=0.2)
+                yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk, embedding)
             finally:
                 service.engines.close()
     finally:

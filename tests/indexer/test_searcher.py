@@ -22,7 +22,6 @@ from indexer.vector_store import VECTORS
 from scenes.catalog import collections, images, releases
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
-from scenes.description import SceneDescription
 from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.identity import external_image_id
 from tests.indexer.world import World
