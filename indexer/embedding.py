@@ -7,6 +7,7 @@ that dies releases the lock.
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,13 +42,15 @@ async def _no_rest(_took_s: float) -> None:
 class Bounds:
     """How much is done at a time.
 
-    `batch` descriptions are stored together, `chunk` of them are embedded at a time, and after each chunk `rest` is
-    called with the seconds that it took. At most `most` are embedded, all if None. With `aside`, nothing is done while
-    another process embeds the same collection, or another server embeds any; else its turn is waited for.
+    `batch` descriptions are stored together, or those that are embedded after `commit_after_s`. `chunk` of them are
+    embedded at a time, and after each chunk `rest` is called with the seconds that it took. At most `most` are
+    embedded, all if None. With `aside`, nothing is done while another process embeds the same collection, or another
+    server embeds any; else its turn is waited for.
     """
 
     batch: int = BATCH
     chunk: int = BATCH
+    commit_after_s: float = math.inf
     most: int | None = None
     aside: bool = False
     rest: Callable[[float], Awaitable[None]] = _no_rest
@@ -162,11 +165,11 @@ class _Batches:
                 above=self.above,
                 skip=self.failures.ids,
             )
-            rows, took_s = await self._embedded(todo)
+            rows, last, took_s = await self._embedded(todo)
             await embeddings.store(session, self.collection_id, self.fingerprint, rows, seen=self.seen)
         if todo:
             await self.bounds.rest(took_s)
-        return _Batch(len(rows), todo[-1][0] if todo else 0)
+        return _Batch(len(rows), last)
 
     async def _is_my_turn(self, session: WriteSession) -> bool:
         if self.bounds.aside:
@@ -176,17 +179,21 @@ class _Batches:
 
     async def _embedded(
         self, todo: Sequence[tuple[int, SceneDescription]]
-    ) -> tuple[list[tuple[int, Embedding]], float]:
-        """What stands for these, and the seconds that the last chunk took: the rest after it comes after the commit."""
+    ) -> tuple[list[tuple[int, Embedding]], int, float]:
+        """What stands for the first of these, the id of the last of them, and the seconds that the last chunk took: the
+        rest after it comes after the commit."""
         rows: list[tuple[int, Embedding]] = []
-        took_s = 0.0
+        last, took_s, started = 0, 0.0, time.perf_counter()
         for start in range(0, len(todo), self.bounds.chunk):
             if start:
                 await self.bounds.rest(took_s)
             began = time.perf_counter()
-            rows += await asyncio.to_thread(self._chunk, todo[start : start + self.bounds.chunk])
-            took_s = time.perf_counter() - began
-        return rows, took_s
+            chunk = todo[start : start + self.bounds.chunk]
+            rows += await asyncio.to_thread(self._chunk, chunk)
+            last, took_s = chunk[-1][0], time.perf_counter() - began
+            if time.perf_counter() - started > self.bounds.commit_after_s:
+                break
+        return rows, last, took_s
 
     def _chunk(self, chunk: Sequence[tuple[int, SceneDescription]]) -> list[tuple[int, Embedding]]:
         """Where the encoder fails on several, each is tried alone, so that only those fail that must."""

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -31,9 +31,11 @@ HEAD_START = timedelta(milliseconds=500)
 WARN_AFTER = timedelta(seconds=10)
 """What has waited for less is no reason for a warning."""
 BATCH = 64
-"""So many descriptions are stored at a time: each commit makes searches read again what they had cached."""
-CHUNK = 8
-"""So many are embedded at a time: a query waits no longer than that for its core."""
+COMMIT_AFTER_S = 2.0
+"""So many descriptions are stored at a time, or what is embedded after so many seconds: each commit makes searches read
+again what they had cached."""
+CHUNK = 4
+"""So many are embedded at a time: a tenth of a second of one core, where each has a hundred words."""
 _AGAIN_S = 30.0
 _FULL_AGAIN_S = 5.0
 _COUNT_SHARE = 0.05
@@ -55,6 +57,7 @@ class _Known:
     generation: int
     encoder: str | None
     unsettled_at: float | None
+    failures: Failures
     fingerprint: str | None = None
     settled: int = 0
     backlog: Backlog = Backlog()
@@ -62,7 +65,6 @@ class _Known:
     count_again_at: float = 0.0
     not_before: float = 0.0
     trouble: str | None = None
-    failures: Failures = field(default_factory=Failures)
 
     def restart(self, now: float) -> None:
         """Forget all but the name: whatever waits is looked for from the beginning."""
@@ -83,12 +85,15 @@ class BackgroundEmbedding:
         gauge: BacklogGauge,
         share: float,
         clock: Callable[[], float] = time.monotonic,
+        most_beside: int = DELTA_MOST,
     ) -> None:
-        """`share` of the time is spent on it while searches come; 0 embeds nothing and only reports."""
+        """`share` of the time is spent on it while searches come; 0 embeds nothing and only reports. Beside a release
+        there are up to `most_beside` images: every search scans them."""
         self._catalog = catalog
         self._engines = engines
         self._gauge = gauge
         self._clock = clock
+        self._most_beside = most_beside
         self._rest = Pace(share, lambda: engines.searches).rest if share else None
         self._known: dict[int, _Known] = {}
 
@@ -144,7 +149,7 @@ class BackgroundEmbedding:
         for number in self._known.keys() - heads.keys():
             del self._known[number]
         for number, (generation, encoder) in heads.items():
-            known = self._known.setdefault(number, _Known(-1, encoder, None))
+            known = self._known.setdefault(number, _Known(-1, encoder, None, Failures(clock=self._clock)))
             if known.encoder != encoder:
                 known.encoder, known.trouble, known.not_before = encoder, None, 0.0
                 known.restart(now)
@@ -201,7 +206,7 @@ class BackgroundEmbedding:
         engine = await self._engines.of(row.settings.encoder)
         room = await self._room(row, engine)
         if not room:
-            known.trouble = f"a server keeps up to {DELTA_MOST:,} beside a release: start wordsight worker"
+            known.trouble = f"a server keeps up to {self._most_beside:,} beside a release: start wordsight worker"
             known.not_before = self._clock() + _FULL_AGAIN_S
             return False
         failed = len(known.failures)
@@ -210,7 +215,7 @@ class BackgroundEmbedding:
             number,
             engine.documents,
             above=known.settled if known.fingerprint == engine.fingerprint else 0,
-            bounds=Bounds(batch=BATCH, chunk=CHUNK, most=min(room, BATCH), aside=True, rest=self._rest),
+            bounds=Bounds(BATCH, CHUNK, COMMIT_AFTER_S, min(room, BATCH), aside=True, rest=self._rest),
             failures=known.failures,
         )
         known.trouble = None
@@ -237,11 +242,12 @@ class BackgroundEmbedding:
         return await embeddings.backlog(session, row, fingerprint, above=known.settled, failed=known.failures.ids)
 
     async def _room(self, row: CollectionRow, engine: Engine) -> int:
-        """How many more images may be searched beside the release: each search scans them."""
+        """How many more images may be searched beside the release."""
         async with self._catalog.reading() as session:
             release = await releases.active(session, row.id)
             above = release.generation if release is not None and release.encoder == engine.fingerprint else 0
-            return DELTA_MOST - await embeddings.count_beside(session, row.id, engine.fingerprint, above, DELTA_MOST)
+            most, fingerprint = self._most_beside, engine.fingerprint
+            return most - await embeddings.count_beside(session, row.id, fingerprint, above, most)
 
 
 def _warning(known: _Known, age_s: float) -> str:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +73,18 @@ def live(
     load: Callable[[str | None], Encoder] = lambda _name: BagOfLetters(),
     sources: Sequence[str] = (SOURCES,),
     tracing: Tracing | None = None,
+    embed_share: float | None = None,
 ) -> Iterator[Live]:
-    """The app until the block ends, with collections of these names; `load` makes encoders by their names."""
+    """The app until the block ends, with collections of these names; `load` makes encoders by their names. It embeds
+    in the background only with an `embed_share`."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
     metrics = Metrics()
     app = create_app(
-        lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources)), metrics, most, cors, tracing
+        lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources), embed_share),
+        metrics,
+        most,
+        cors,
+        tracing,
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -116,6 +122,7 @@ async def _opened(
     metrics: Metrics,
     load: Callable[[str | None], Encoder],
     sources: tuple[str, ...],
+    embed_share: float | None,
 ) -> AsyncIterator[State]:
     catalog = Catalog.connect(url)
     try:
@@ -126,8 +133,9 @@ async def _opened(
             service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
                 keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool"), sources)
-                embedding = BackgroundEmbedding(catalog, service.engines, metrics, share=0.2)
-                yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk, embedding)
+                embedding = BackgroundEmbedding(catalog, service.engines, metrics, embed_share or 0)
+                async with embedding.running() if embed_share is not None else nullcontext():
+                    yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk, embedding)
             finally:
                 service.engines.close()
     finally:

@@ -109,6 +109,14 @@ async def test_a_server_steps_aside_where_another_process_embeds(catalog: Catalo
         assert await embed_missing(catalog, number, encoder) == 1  # a worker does not mind servers
 
 
+async def test_a_batch_that_takes_long_is_stored_as_far_as_it_is(catalog: Catalog, home: Path) -> None:
+    world, encoder, number = await started(catalog, home, *(f"text {i}" for i in range(6)))
+    generation = (await world.collection()).generation
+    assert await embed_missing(catalog, number, encoder, bounds=Bounds(batch=6, chunk=2, commit_after_s=0)) == 6
+    assert (await world.collection()).generation == generation + 3
+    assert set(encoder.texts.values()) == {1}
+
+
 async def test_a_batch_is_stored_together_and_rests_between_its_chunks(catalog: Catalog, home: Path) -> None:
     world, encoder, number = await started(catalog, home, *(f"text {i}" for i in range(10)))
     generation, rests = (await world.collection()).generation, list[float]()
