@@ -18,6 +18,7 @@ from app.limits import KeyLimits, open_streams, open_uploads
 from app.main import create_app
 from app.metrics import Metrics
 from app.request_log import REQUESTS
+from app.search.embedding import BackgroundEmbedding
 from app.search.expiry import purging
 from app.search.log import batching
 from app.search.recall import RecallWatch
@@ -150,10 +151,11 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
             runners=cores_for_each(config.server_processes),
         )
         metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
+        embedding = BackgroundEmbedding(catalog, service.engines, metrics, config.embed_share)
         limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:
             await service.engines.of(None)
-            async with service.engines.following(), recall.watching():
+            async with service.engines.following(), recall.watching(), embedding.running():
                 keys = KeyCache(Keys(catalog, secret))
                 metrics.is_ready()
                 with _seldom_collected():
@@ -166,6 +168,7 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                         limits,
                         metrics,
                         _desk(catalog, config, secret),
+                        embedding,
                         config.models,
                         open_streams(config.streams_per_key),
                         open_uploads(config.uploads_per_key),

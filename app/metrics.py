@@ -65,6 +65,12 @@ class Metrics:
         self.workers_alive = self._gauge(
             "wordsight_workers_alive", "Workers that have reported lately; 0 means that no job is done.", "livemax"
         )
+        self.pending = self._gauge(
+            "wordsight_pending_descriptions", "Images that are stored but not searchable yet.", "livemax"
+        )
+        self.pending_oldest = self._gauge(
+            "wordsight_pending_oldest_seconds", "How long the oldest of these has waited.", "livemax"
+        )
         self.log_queue = self._gauge("wordsight_search_log_queue", "Stored searches that wait to be written.")
 
     def follow(self, encoder_queue: Callable[[], int], log_queue: Callable[[], int]) -> None:
@@ -110,6 +116,11 @@ class Metrics:
         if worst is not None:
             self.recall.set(worst)
         self.recall_below.set(below)
+
+    def backlog_is(self, count: int, oldest_s: float) -> None:
+        """How many images are not searchable yet, and for how long the oldest has waited."""
+        self.pending.set(count)
+        self.pending_oldest.set(oldest_s)
 
     def searched(self, matches: str) -> None:
         """Count a search that was answered."""

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     """The folder of a cross-encoder that puts the best candidates in its order; none by default."""
     rerank_budget_s: Annotated[float, Field(gt=0, le=60)] = Field(0.2, validation_alias="WORDSIGHT_RERANK_BUDGET")
     """So long a search may be re-ranked, the wait for its turn included; what was not reached keeps its order."""
+    embed_share: Annotated[float, Field(ge=0, le=1)] = Field(0.2, validation_alias="WORDSIGHT_EMBED_SHARE")
+    """The share of its time that a server spends on embedding what is new while searches come; 0 leaves all of it to
+    `wordsight worker`."""
     request_log: Literal["errors", "all"] = Field("errors", validation_alias="WORDSIGHT_REQUEST_LOG")
     job_sources: tuple[JobSource, ...] = Field((), validation_alias="WORDSIGHT_JOB_SOURCES")
     """Folders and URL prefixes that jobs over REST may name, as a JSON list; none by default."""

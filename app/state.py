@@ -8,6 +8,7 @@ from fastapi import Request
 from app.jobs.desk import Desk
 from app.limits import WRITES_PER_KEY, KeyLimits, Shares, Turns, open_streams, open_uploads
 from app.metrics import Metrics
+from app.search.embedding import BackgroundEmbedding
 from app.search.log import BatchLog
 from app.search.service import SearchService
 from app.security import Secret
@@ -36,6 +37,7 @@ class State:
     limits: KeyLimits
     metrics: Metrics
     desk: Desk
+    embedding: BackgroundEmbedding
     models: AllowedModels = AllowedModels()
     streams: Shares = field(default_factory=open_streams)
     uploads: Shares = field(default_factory=open_uploads)

@@ -14,7 +14,7 @@ from app.backoff import Backoff
 from app.faults import FaultLimit
 from app.jobs.runner import POSTGRES_AWAY
 from app.search.expiry import purge
-from indexer.embedding import Tick
+from indexer.embedding import Failures, Tick
 from indexer.encoder import Encoder
 from indexer.refresh import Refreshed, refresh
 from indexer.sweeping import sweep
@@ -60,6 +60,7 @@ class Worker:
         self._around = around
         self._encoders: dict[str | None, Encoder] = {}
         self._at_rest: dict[int, CollectionRow] = {}
+        self._failures: dict[tuple[int, str | None], Failures] = {}
         self._turn = asyncio.Lock()
         self._backoff = Backoff(RETRY)
 
@@ -135,18 +136,32 @@ class Worker:
                 row = await collections.get(session, name)
             encoder = await self._encoder(row.settings.encoder)
             with self._around.progress(f"embedding {name}") as tick:
-                return await refresh(self._catalog, name, encoder, self._home, tick=tick, always=always)
+                failures = self._failures_of(row)
+                return await refresh(
+                    self._catalog, name, encoder, self._home, tick=tick, always=always, failures=failures
+                )
 
     async def _tend(self, row: CollectionRow) -> None:
         done = await self.index(row.settings.name)
         built = done.release is not None and done.release.id != row.active_release
         self.work.embedded += done.embedded
         self.work.releases += built
-        if not done.embedded and not built:
+        failures, failed = self._failures_of(row), ""
+        if failures:
+            self.work.failed[row.settings.name] = f"descriptions that can't be embedded: {failures.summary()}"
+            failed = f", {len(failures)} can't be embedded"
+        elif not done.embedded and not built:
             self._at_rest[row.id] = row
             return
         release = f", release {done.release.id} built over {done.release.rows} images" if done.release and built else ""
-        self._around.say(f"{row.settings.name}: {done.embedded} embedded{release}")
+        self._around.say(f"{row.settings.name}: {done.embedded} embedded{failed}{release}")
+
+    def _failures_of(self, row: CollectionRow) -> Failures:
+        """What the collection's encoder failed on, to be skipped until it is time to try again."""
+        failures = self._failures.setdefault((row.id, row.settings.encoder), Failures())
+        if failures.have_lapsed():
+            failures.clear()
+        return failures
 
     async def _encoder(self, name: str | None) -> Encoder:
         if name not in self._encoders:

@@ -166,8 +166,9 @@ async def _compared(
             _hold_against(index, batch, settled, seen)
     if index is not None:
         gone = await embeddings.removed_since(session, row.id, settled)
+        hidden = await embeddings.unsearchable(session, row.id, encoder, above=settled)
         there = np.unique(index.store.ids // encoder.views)
-        seen.add("extra", np.setdiff1d(there, np.concatenate([*seen.rows, gone])).tolist())
+        seen.add("extra", np.setdiff1d(there, np.concatenate([*seen.rows, gone, hidden])).tolist())
     return seen
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from indexer.embedding import BATCH, Tick, embed, embed_missing
+from indexer.embedding import BATCH, Failures, Tick, embed, embed_missing
 from indexer.encoder import Encoder
 from indexer.likely_queries import likely
 from indexer.release import build
@@ -85,13 +85,13 @@ async def switch(
     if encoder.recipe.fingerprint() != release.encoder:
         told = f"the encoder {encoder.recipe.model!r} is not the one that the release was built with"
         raise Conflict("encoder_differs", told, fix="build it again: wordsight index build --beside --encoder NAME")
-    late = 0
+    late, failures = 0, Failures()
     while True:
-        late += await embed_missing(catalog, collection_id, encoder, tick)
+        late += await embed_missing(catalog, collection_id, encoder, tick, failures=failures)
         async with catalog.writing() as session:
             await collections.hold_for_build(session, collection_id)
             await collections.lock(session, collection_id)
-            done = await _embed_last(session, collection_id, encoder)
+            done = await _embed_last(session, collection_id, encoder, failures)
             if done is not None:
                 await _let_answer(session, collection_id, release)
                 return late + done
@@ -116,10 +116,10 @@ async def forget_others(catalog: Catalog, name: str) -> int:
         return await embeddings.drop_others(session, row.id, active.encoder)
 
 
-async def _embed_last(session: WriteSession, collection_id: int, encoder: Encoder) -> int | None:
+async def _embed_last(session: WriteSession, collection_id: int, encoder: Encoder, failures: Failures) -> int | None:
     """Embed what was published a moment ago; None, and nothing done, where that is too much to hold others up for."""
     fingerprint = encoder.recipe.fingerprint()
-    todo = await embeddings.missing(session, collection_id, fingerprint, BATCH)
+    todo = await embeddings.missing(session, collection_id, fingerprint, BATCH, skip=failures.ids)
     if len(todo) == BATCH:
         return None
     rows = embed([description for _, description in todo], encoder) if todo else []

@@ -14,7 +14,7 @@ from indexer.delta import Delta
 from indexer.exact_index import ExactIndex
 from indexer.faiss_index import FaissIndex
 from indexer.release import open_release
-from indexer.snapshot import Rows, Snapshot
+from indexer.snapshot import Rows, Snapshot, are_among
 from indexer.vector_index import VectorIndex
 from scenes.catalog import collections, embeddings, releases
 from scenes.catalog.embeddings import Vectored
@@ -24,6 +24,8 @@ from scenes.errors import Corrupt
 from scenes.recipe import EncoderRecipe
 
 _log = logging.getLogger(__name__)
+_AT_ONCE = 10_000
+"""The vectors of so many images are read at a time."""
 Accelerate = Callable[[ExactIndex | FaissIndex], VectorIndex]
 """What searches a release's index: a replica of it, or the index itself."""
 
@@ -56,7 +58,8 @@ class Loader:
         base = await self._opened(collection_id, known)
         async with self.catalog.consistent() as session:
             generation = await collections.generation(session, collection_id)
-            return await self._advance(session, base, generation)
+            waiting = await embeddings.unsearchable(session, collection_id, self.encoder)
+            return await self._advance(session, await _without(base, waiting), generation)
 
     async def _opened(self, collection_id: int, known: Snapshot | None) -> Snapshot:
         """A snapshot as old as the best release that can be opened; of nothing at all where none can."""
@@ -106,7 +109,8 @@ class Loader:
         )
 
     async def _advance(self, session: ReadSession, known: Snapshot, generation: int) -> Snapshot:
-        """`known` brought to `generation`: new vectors into the delta, replaced and deleted rows hidden."""
+        """`known` brought to `generation`: new vectors into the delta; replaced and deleted rows are hidden, and those
+        whose new description has no vectors yet."""
         if generation == known.generation:
             return known
         removed = await embeddings.removed_since(session, known.collection_id, known.generation)
@@ -114,7 +118,8 @@ class Loader:
         async for batch in self._above(session, known):
             rows, vectors = _news(now, batch)
             now = _changed(now, rows, vectors, np.empty(0, np.int64))
-        return replace(now, generation=generation)
+        waiting = await embeddings.unsearchable(session, known.collection_id, self.encoder, above=known.generation)
+        return replace(await _without(now, waiting), generation=generation)
 
     def _above(self, session: ReadSession, known: Snapshot) -> AsyncIterator[Vectored]:
         return embeddings.stream(session, known.collection_id, self.encoder, above=known.generation)
@@ -130,8 +135,25 @@ def _news(known: Snapshot, batch: Vectored) -> tuple[Rows, NDArray[np.float32]]:
 def _changed(known: Snapshot, rows: Rows, vectors: NDArray[np.float32], removed: Rows) -> Snapshot:
     if not len(rows) and not len(removed):
         return known
-    hidden = known.hidden if known.index is None else np.union1d(known.hidden, np.concatenate([rows, removed]))
-    return replace(known, delta=known.delta.changed(rows, vectors, removed), hidden=hidden)
+    changed = np.sort(np.concatenate([rows, removed]))
+    hidden = known.hidden if known.index is None else np.union1d(known.hidden, changed)
+    pending = known.pending[~are_among(known.pending, changed)]
+    return replace(known, delta=known.delta.changed(rows, vectors, removed), hidden=hidden, pending=pending)
+
+
+async def _without(known: Snapshot, rows: Rows) -> Snapshot:
+    """`known` after these images got a description without vectors: what it has of them does not answer any more."""
+    if not len(rows):
+        return known
+    served = await asyncio.to_thread(_served, known, rows)
+    now = _changed(known, np.empty(0, np.int64), _no_vectors(known), served)
+    return replace(now, pending=np.union1d(now.pending, rows))
+
+
+def _served(known: Snapshot, rows: Rows) -> Rows:
+    """Those of the rows that have vectors which answer."""
+    parts = [rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE)]
+    return np.concatenate([part[~np.isnan(known.vectors(part)[:, 0, 0])] for part in parts])
 
 
 def _no_vectors(known: Snapshot) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from indexer.embedding import Tick, embed_missing
+from indexer.embedding import Failures, Tick, embed_missing
 from indexer.encoder import Encoder
 from indexer.likely_queries import likely
 from indexer.release import build
@@ -34,11 +34,15 @@ async def refresh(
     *,
     tick: Tick = lambda _done, _total: None,
     always: bool = False,
+    failures: Failures | None = None,
 ) -> Refreshed:
-    """Embed the missing vectors of a collection and build a release if there is none fit, or `always`."""
+    """Embed the missing vectors of a collection and build a release if there is none fit, or `always`.
+
+    What the encoder fails on is added to `failures` and skipped.
+    """
     async with catalog.reading() as session:
         collection = await collections.get(session, name)
-    embedded = await embed_missing(catalog, collection.id, encoder, tick)
+    embedded = await embed_missing(catalog, collection.id, encoder, tick, failures=failures)
     async with catalog.reading() as session:
         release = await releases.active(session, collection.id)
         fit = release is not None and release.encoder == encoder.recipe.fingerprint()

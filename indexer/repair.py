@@ -39,7 +39,7 @@ async def repair(
     kinds = {drift.kind for drift in before.drift}
     broken = [row for drift in before.drift if drift.kind == "invalid" for row in drift.rows]
     async with catalog.writing() as session:
-        await embeddings.drop(session, broken, encoder.recipe.fingerprint())
+        await embeddings.drop(session, collection.id, broken, encoder.recipe.fingerprint())
     if kinds & {"invalid", "unembedded"}:
         await embed_missing(catalog, collection.id, encoder, tick)
     if kinds & REBUILT or "invalid" in kinds:

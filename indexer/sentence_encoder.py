@@ -4,7 +4,6 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from indexer.tokenising import Tokeniser
 from indexer.words import HEAD, WordHead, kept_tokens, read_head
 from scenes.artifact import file_sha256
 from scenes.errors import EnvironmentMissing
-from scenes.models import packaged_models
+from scenes.models import encoder_model
 from scenes.recipe import EncoderRecipe
 from scenes.wording import DEFAULT_WORDING, view_names
 
@@ -199,7 +198,7 @@ def _recipe(
     prompts = model.prompts or {}
     inner: Any = model[0]
     return EncoderRecipe(
-        model=files.name if files.name in packaged_models() else Path(files.name).name,
+        model=encoder_model(files.name),
         weights_digest=files.weights_digest,
         wording=wording,
         views=len(view_names(wording)),

@@ -1,7 +1,7 @@
 """What answers at one moment: a release, the exact delta beside it, and nothing that was deleted or replaced."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import numpy as np
@@ -39,8 +39,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Immutable. `hidden`, sorted, are rows whose release vectors are out of date; `active_release` is what the
-    catalog named; `trouble` says why another release answers, or none; `opened_at` is monotonic seconds."""
+    """Immutable. `hidden`, sorted, are rows whose release vectors are out of date; `pending`, sorted, are rows of
+    images that are stored but have no vectors yet; `active_release` is what the catalog named; `trouble` says why
+    another release answers, or none; `opened_at` is monotonic seconds."""
 
     collection_id: int
     generation: int
@@ -51,6 +52,7 @@ class Snapshot:
     hidden: Rows
     trouble: str | None = None
     opened_at: float = 0.0
+    pending: Rows = field(default_factory=lambda: np.empty(0, np.int64))
 
     @property
     def views(self) -> int:

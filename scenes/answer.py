@@ -130,3 +130,4 @@ class Answer(BaseModel):
     release: str | None = Field(description="The index release that answered; null before the first one.")
     search_id: UUID | None = Field(description="The stored search; null where nothing is stored.")
     next_cursor: str | None = Field(None, description="Ask for the next page with it; null after the last one.")
+    pending: int = Field(0, ge=0, description="How many images of the collection are stored but not searchable yet.")

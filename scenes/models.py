@@ -22,6 +22,12 @@ BASE_ENCODER = "all-minilm-l6-v2"
 DEFAULT_ENCODER = "wordsight-minilm-1"
 
 
+def encoder_model(name: str | None) -> str:
+    """What an encoder's recipe calls its model: a collection's encoder by name, None for the shipped one."""
+    chosen = name or DEFAULT_ENCODER
+    return chosen if chosen in packaged_models() else Path(chosen).name
+
+
 class PackagedModel(BaseModel):
     """A model inside a Python package: `sha256` maps each file below `member_prefix` to its digest."""
 

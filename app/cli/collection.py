@@ -146,10 +146,11 @@ async def _delete(catalog: "Catalog", name: str) -> dict[str, Any]:
 
 
 async def _body(session: Any, row: "CollectionRow") -> dict[str, Any]:
-    from scenes.catalog import collections
+    from scenes.catalog import collections, embeddings
 
     counts = await collections.counts(session, row.id)
-    facts = {"images": counts.images, "refused": counts.refused, "failed": counts.failed}
+    pending = (await embeddings.backlog(session, row)).count
+    facts = {"images": counts.images, "pending": pending, "refused": counts.refused, "failed": counts.failed}
     release = str(row.active_release) if row.active_release else None
     return row.settings.model_dump(mode="json") | facts | {"generation": row.generation, "release": release}
 

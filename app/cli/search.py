@@ -47,15 +47,16 @@ def search(
 
 def as_text(answer: Answer) -> str:
     """The answer for people, best first."""
+    last = [f"{answer.pending:,} images are stored but not searchable yet"] if answer.pending else []
     if not answer.results:
-        return "nothing matches"
+        return "\n".join(["nothing matches", *last])
     head = [] if answer.matches == "some" else ["nothing like that seems to be there; these come nearest:"]
     found = [
         f"{place:>3}. {match.score:.3f}  {match.uri or match.external_id or match.image_id}\n"
         f"     {match.description.summary or match.description.detail[:160]}"
         for place, match in enumerate(answer.results, start=1)
     ]
-    return "\n".join([*head, *found])
+    return "\n".join([*head, *found, *last])
 
 
 async def _search(

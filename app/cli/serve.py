@@ -16,7 +16,7 @@ from app.cli import output, stopping
 from app.cli.addresses import refuse_unusable
 from app.cli.metrics_folder import metrics_folder
 from app.cli.wiring import settings
-from scenes.errors import BadInput
+from scenes.errors import BadInput, EnvironmentMissing
 
 if TYPE_CHECKING:
     from app.settings import Settings

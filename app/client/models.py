@@ -36,6 +36,7 @@ class Answer(_Answered):
     release: str | None = None
     search_id: UUID | None = None
     next_cursor: str | None = None
+    pending: int = 0
     code: str | None = None
 
 
@@ -94,6 +95,7 @@ class Collection(_Answered):
 
     settings: dict[str, Any]
     images: int
+    pending: int = 0
     refused: int
     failed: int
     generation: int

@@ -11,7 +11,7 @@ from app.audit.writing import audited
 from app.paths import CollectionPath
 from app.problems import responses
 from app.security import may
-from app.state import state_of
+from app.state import State, state_of
 from scenes.catalog import collections
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import ReadSession
@@ -33,10 +33,11 @@ _PROBLEMS = responses(
 
 
 class CollectionState(BaseModel):
-    """A collection's settings and how much is in it."""
+    """A collection's settings and how much is in it; `pending` of its images are stored but not searchable yet."""
 
     settings: Collection
     images: int
+    pending: int
     refused: int
     failed: int
     generation: int
@@ -63,9 +64,10 @@ class CollectionChange(BaseModel):
 @router.get("", responses=_PROBLEMS)
 async def list_collections(request: Request, caller: CallerDependency) -> CollectionList:
     """The collections that this key may search."""
-    async with state_of(request).catalog.reading() as session:
+    state = state_of(request)
+    async with state.catalog.reading() as session:
         rows = [row for row in await collections.all_(session) if may(caller.key, "search", row.settings.name)]
-        return CollectionList(collections=tuple([await _state(session, row) for row in rows]))
+        return CollectionList(collections=tuple([await _body(state, session, row) for row in rows]))
 
 
 @router.post("", responses=_PROBLEMS, status_code=HTTPStatus.CREATED)
@@ -79,15 +81,16 @@ async def create_collection(
     state.models.check_engine(body)
     response.headers["Location"] = f"/v1/collections/{body.name}"
     async with audited(state, caller, "collection.create", body.name) as session:
-        return await _state(session, await collections.create(session, body))
+        return await _body(state, session, await collections.create(session, body))
 
 
 @router.get("/{collection}", responses=_PROBLEMS)
 async def get_collection(collection: CollectionPath, request: Request, caller: CallerDependency) -> CollectionState:
     """One collection."""
     caller.require("search", collection)
-    async with state_of(request).catalog.reading() as session:
-        return await _state(session, await collections.get(session, collection))
+    state = state_of(request)
+    async with state.catalog.reading() as session:
+        return await _body(state, session, await collections.get(session, collection))
 
 
 @router.patch("/{collection}", responses=_PROBLEMS)
@@ -104,7 +107,7 @@ async def change_collection(
         if "engine" in given:
             state.models.check_engine(after)
         row = await collections.update(session, after)
-        changed = await _state(session, row)
+        changed = await _body(state, session, row)
     state.service.collections.forget(collection)
     return changed
 
@@ -119,8 +122,14 @@ async def delete_collection(collection: CollectionPath, request: Request, caller
     state.service.collections.forget(collection)
 
 
-async def _state(session: ReadSession, row: CollectionRow) -> CollectionState:
+async def _body(state: State, session: ReadSession, row: CollectionRow) -> CollectionState:
     counts = await collections.counts(session, row.id)
-    facts: dict[str, Any] = {"images": counts.images, "refused": counts.refused, "failed": counts.failed}
+    pending = await state.embedding.pending(session, row)
+    facts: dict[str, Any] = {
+        "images": counts.images,
+        "pending": pending,
+        "refused": counts.refused,
+        "failed": counts.failed,
+    }
     release = str(row.active_release) if row.active_release else None
     return CollectionState(settings=row.settings, generation=row.generation, release=release, **facts)

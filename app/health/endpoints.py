@@ -25,7 +25,8 @@ class Health(BaseModel):
 
 class Readiness(Health):
     """Ready; `warnings` say where an older release answers, because the active one is damaged or lost, where the
-    served recall is below the promise, and that no worker runs. Details, which name files, are for admin keys alone."""
+    served recall is below the promise, where images have been stored for a while but are not searchable yet, and that
+    no worker runs. Details, which name files, are for admin keys alone."""
 
     warnings: tuple[str, ...] = ()
 
@@ -53,5 +54,6 @@ async def ready(request: Request) -> Readiness:
         troubles = [(number, _DAMAGED) for number, _ in troubles]
     below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
+    troubles += sorted(state.embedding.warnings())
     warnings = [f"collection {number}: {why}" for number, why in troubles]
     return Readiness(warnings=(*warnings, *(() if alive else (NO_WORKER,))))

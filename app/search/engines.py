@@ -86,6 +86,8 @@ class Engines:
         self._followers: AsyncExitStack | None = None
         self._answers: dict[int, str | None] = {}
         self._moving: dict[int, asyncio.Task[None]] = {}
+        self.searches = 0
+        """How many searches have come so far."""
 
     async def of(self, name: str | None) -> Engine:
         """The engine of an encoder, warm. Raises as the encoder's loading does, and `Overloaded`."""
@@ -97,12 +99,18 @@ class Engines:
                 self._opened[name] = await self._open(name)
             return self._opened[name]
 
+    def fingerprint(self, name: str | None) -> str | None:
+        """The fingerprint of an encoder's recipe, None where it is not open."""
+        opened = self._opened.get(name)
+        return None if opened is None else opened.fingerprint
+
     async def answering(self, collection: CollectionRow) -> Engine:
         """The engine that answers a collection now.
 
         Where its encoder was changed, the one that answered before goes on until the new one is loaded and has read
         the new release, so that no request waits for either. Raises as `of` does.
         """
+        self.searches += 1
         wanted = collection.settings.encoder
         before = self._answers.setdefault(collection.id, wanted)
         if before == wanted or before not in self._opened:

@@ -78,4 +78,5 @@ class Outcome:
             release=str(place.release) if place.release else None,
             search_id=search_id,
             next_cursor=next_cursor,
+            pending=len(place.snapshot.pending),
         )

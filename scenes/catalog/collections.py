@@ -101,6 +101,13 @@ async def heads(session: ReadSession, collection_ids: Sequence[int]) -> dict[int
     return {row.id: (row.generation, row.active_release) for row in rows}
 
 
+async def all_heads(session: ReadSession) -> dict[int, tuple[int, str | None]]:
+    """Generation and encoder of every collection, by its number."""
+    encoder = collections.c.settings["encoder"].astext.label("encoder")
+    rows = await session.execute(select(collections.c.id, collections.c.generation, encoder))
+    return {row.id: (row.generation, row.encoder) for row in rows}
+
+
 async def gone(session: ReadSession, numbers: Sequence[int]) -> list[int]:
     """Those of these numbers that were collections here and are no more; what another catalog numbered is not told."""
     asked = func.unnest(cast(list(numbers), ARRAY(BigInteger))).column_valued("number")

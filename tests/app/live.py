@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from app.keys.service import Keys
 from app.limits import KeyLimits
 from app.main import create_app
 from app.metrics import Metrics
+from app.search.embedding import BackgroundEmbedding
 from app.search.log import batching
 from app.search.service import make_service
 from app.security import Secret
@@ -75,12 +76,18 @@ def live(
     sources: Sequence[str] = (SOURCES,),
     tracing: Tracing | None = None,
     models: AllowedModels = AllowedModels(),
+    embed_share: float | None = None,
 ) -> Iterator[Live]:
-    """The app until the block ends, with collections of these names; `load` makes encoders by their names."""
+    """The app until the block ends, with collections of these names; `load` makes encoders by their names. It embeds
+    in the background only with an `embed_share`."""
     url = database_url.replace("postgresql://", "postgresql+psycopg://")
     metrics = Metrics()
     app = create_app(
-        lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources), models), metrics, most, cors, tracing
+        lambda: _opened(url, home, names, per_key, metrics, load, tuple(sources), models, embed_share),
+        metrics,
+        most,
+        cors,
+        tracing,
     )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -119,6 +126,7 @@ async def _opened(
     load: Callable[[str | None], Encoder],
     sources: tuple[str, ...],
     models: AllowedModels,
+    embed_share: float | None,
 ) -> AsyncIterator[State]:
     catalog = Catalog.connect(url)
     try:
@@ -129,7 +137,10 @@ async def _opened(
             service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
                 keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool", SECRET), sources)
-                yield State(catalog, service, log, keys, SECRET, KeyLimits(per_key), metrics, desk, models)
+                embedding = BackgroundEmbedding(catalog, service.engines, metrics, embed_share or 0)
+                async with embedding.running() if embed_share is not None else nullcontext():
+                    limits = KeyLimits(per_key)
+                    yield State(catalog, service, log, keys, SECRET, limits, metrics, desk, embedding, models)
             finally:
                 service.engines.close()
     finally:

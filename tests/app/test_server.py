@@ -14,7 +14,7 @@ from tests.app.serving import Served, served
 
 pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 
-KEYS = {"results", "matches", "exists", "reranked", "query_truncated", "release", "search_id", "next_cursor"}
+KEYS = {"results", "matches", "exists", "reranked", "query_truncated", "release", "search_id", "next_cursor", "pending"}
 RESULT_KEYS = {
     "image_id",
     "external_id",

@@ -20,12 +20,12 @@ from indexer.faiss_index import FaissIndex
 from indexer.release import build, prune, releases_folder
 from indexer.scoring import exact_scores
 from indexer.searcher import Found, Searcher
-from scenes.catalog import collections, embeddings, images, publishing, recipes, releases
+from scenes.catalog import collections, embeddings, history, images, publishing, recipes, releases
 from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection
 from scenes.description import SceneDescription
-from scenes.errors import WordsightError
+from scenes.errors import NotFound, WordsightError
 from scenes.identity import external_image_id
 from scenes.recipe import IndexRecipe
 from scenes.wording import whole_text
@@ -40,8 +40,9 @@ WEIGHTS = {
     "embed": 10,
     "embed_one": 6,
     "edit": 8,
+    "undo": 5,
     "delete": 7,
-    "build": 4,
+    "build": 5,
     "rollback": 2,
     "killed_build": 2,
     "restart": 4,
@@ -58,21 +59,23 @@ class Reference:
     texts: list[str] = field(default_factory=list)
     embedded: set[str] = field(default_factory=set)
     current: str = ""
-    edited: bool = False
+    edits: set[str] = field(default_factory=set)
 
     def imported(self, text: str) -> None:
         self.texts += [] if text in self.texts else [text]
-        self.current = self.current if self.edited else text
+        self.current = self.current if self.current in self.edits else text
 
     def edit(self, text: str) -> None:
         self.texts.append(text)
-        self.current, self.edited = text, True
+        self.edits.add(text)
+        self.current = text
+
+    def undo(self) -> None:
+        self.current = self.texts[max(0, self.texts.index(self.current) - 1)]
 
     @property
     def served(self) -> str | None:
-        if self.current in self.embedded:
-            return self.current
-        return next((text for text in reversed(self.texts) if text in self.embedded), None)
+        return self.current if self.current in self.embedded else None
 
 
 class Interleaving:
@@ -146,6 +149,14 @@ class Interleaving:
                 await images.edit(session, self.id, external_image_id(name), SceneDescription(detail=text))
             self.reference[name].edit(text)
 
+    async def undo(self) -> None:
+        if (name := self._known()) is not None:
+            with contextlib.suppress(NotFound):  # the first description has none before it
+                async with self.catalog.writing() as session:
+                    now = await images.get(session, self.id, external_image_id(name))
+                    await history.undo(session, self.id, now.image_id, now.description_id)
+            self.reference[name].undo()
+
     async def delete(self) -> None:
         if (name := self._known()) is not None:
             async with self.catalog.writing() as session:
@@ -203,6 +214,8 @@ class Interleaving:
         worded = [whole_text(SceneDescription(detail=text)) for text in served.values()]
         scores = exact_scores(self.encoder.encode_documents(worded).vectors, query)
         order = np.lexsort((numbers, -scores))
+        waiting = sorted(rows[name] for name, one in self.reference.items() if one.served is None)
+        assert snapshot.pending.tolist() == waiting, self.done
         if isinstance(snapshot.index, FaissIndex):
             self._hold_nearly(found, numbers[order], scores[order], k)
         else:

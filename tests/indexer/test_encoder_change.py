@@ -50,15 +50,16 @@ async def test_what_changes_meanwhile_is_on_both_sides(catalog: Catalog, home: P
     await world.refresh()
     await world.edit("lazy dog", "grey hound")
     await world.delete("red bus")
-    assert sorted(await world.find("x", 50)) == ["blue sofa", "lazy dog", "old clock", "quick fox"]
+    answering = ["blue sofa", "old clock", "quick fox"]  # not the dog, which has been a hound since
+    assert sorted(await world.find("x", 50)) == answering
     old = await world.active()
     assert await flip(world) == 2
     row = await world.collection()
     assert (row.active_release, row.previous_release, row.candidate_release) == (release.id, old.id, None)
     assert row.settings.encoder == "pairs"
-    everything = ["blue sofa", "lazy dog", "old clock", "quick fox"]
+    everything = sorted([*answering, "lazy dog"])
     assert await found_by_new(world) == everything
-    assert sorted(await world.find("x", 50)) == everything  # a process that has not heard of it yet
+    assert sorted(await world.find("x", 50)) == answering  # a process that has not heard of it yet
     await world.add("green tree")
     stands = await standing(catalog, "c")
     assert stands.previous is not None

@@ -22,7 +22,6 @@ from indexer.vector_store import VECTORS
 from scenes.catalog import collections, images, releases
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
-from scenes.description import SceneDescription
 from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.identity import external_image_id
 from tests.indexer.world import World
@@ -64,15 +63,51 @@ async def test_what_is_embedded_after_a_build_or_a_search_is_found(world: World)
     assert (await world.find("zzz", 10))[0] == "zzz"
 
 
-async def test_an_edited_image_is_found_until_and_after_it_is_embedded(world: World) -> None:
+async def test_an_edit_hides_the_old_vectors_at_once(world: World) -> None:
+    """From the release and from the delta, in a process that saw the edit and in one that starts afterwards."""
     await world.add("aaa", "bbb")
     await world.refresh(always=True)
-    async with world.catalog.writing() as session:
-        collection = await collections.get(session, "c")
-        await images.edit(session, collection.id, external_image_id("aaa"), SceneDescription(detail="xyxyxy"))
-    assert sorted(await world.find("aaa", 10)) == ["aaa", "bbb"]
+    await world.add("ccc")
     await world.refresh()
-    assert (await world.find("xyxyxy", 10))[0] == "aaa"
+    assert (await world.find("aaa", 1), await world.find("ccc", 1)) == (["aaa"], ["ccc"])
+    await world.edit("aaa", "xyxyxy")
+    await world.edit("ccc", "zzz")
+    for searcher in (world.searcher, fresh_searcher(world)):
+        assert await world.find("aaa", 10, searcher) == ["bbb"]
+        assert len((await world.snapshot(searcher)).pending) == 2
+    await world.refresh()
+    for searcher in (world.searcher, fresh_searcher(world)):
+        assert (await world.find("xyxyxy", 1, searcher), await world.find("zzz", 1, searcher)) == (["aaa"], ["ccc"])
+        assert len((await world.snapshot(searcher)).pending) == 0
+
+
+async def test_whatever_changes_a_description_hides_its_old_vectors(world: World) -> None:
+    """An undo finds the vectors of before; a text imported again, and a machine's, are waited for."""
+    await world.add("aaa", "bbb")
+    await world.refresh(always=True)
+    await world.edit("aaa", "xyxyxy")
+    await world.refresh()
+    await world.undo("aaa")
+    assert (await world.find("aaa", 1), len((await world.snapshot()).pending)) == (["aaa"], 0)
+    for source in ("import", "machine"):
+        await world.describe("bbb", f"described by {source}", source)
+        assert await world.find("bbb", 10) == ["aaa"]
+        await world.refresh()
+        assert sorted(await world.find("bbb", 10)) == ["aaa", "bbb"]
+    await world.describe("bbb", "bbb", "import")  # what was imported first, whose vectors are still there
+    assert (await world.find("bbb", 1), len((await world.snapshot()).pending)) == (["bbb"], 0)
+
+
+async def test_images_that_wait_are_counted_without_a_release_and_beside_one(world: World) -> None:
+    await world.add("aaa", "bbb")
+    assert (await world.snapshot()).pending.tolist() == (await world.rows("aaa", "bbb"))
+    await world.refresh(always=True)
+    assert len((await world.snapshot()).pending) == 0
+    await world.add("ccc", "ddd", "eee")
+    await world.delete("ddd")
+    for searcher in (world.searcher, fresh_searcher(world)):
+        assert (await world.snapshot(searcher)).pending.tolist() == await world.rows("ccc", "eee")
+    assert len((await world.snapshot()).hidden) == 1  # what the release never had is not hidden: scans stay quick
 
 
 async def test_builders_take_turns(world: World) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from indexer.refresh import refresh
 from indexer.searcher import Searcher
 from indexer.snapshot import Snapshot
-from scenes.catalog import collections, images, publishing, releases
+from scenes.answer import Source
+from scenes.catalog import collections, history, images, publishing, releases
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
@@ -39,6 +40,23 @@ class World:
         async with self.catalog.writing() as session:
             collection = await collections.get(session, "c")
             await images.edit(session, collection.id, external_image_id(text), SceneDescription(detail=new))
+
+    async def describe(self, name: str, text: str, source: Source) -> None:
+        """Another description of an image that is there, by an import or a machine."""
+        row = Publication(external_image_id(name), "external", SceneDescription(detail=text), source, text)
+        async with self.catalog.writing() as session:
+            await publishing.publish(session, (await collections.get(session, "c")).id, [row])
+
+    async def undo(self, name: str) -> None:
+        async with self.catalog.writing() as session:
+            collection = await collections.get(session, "c")
+            now = await images.get(session, collection.id, external_image_id(name))
+            await history.undo(session, collection.id, now.image_id, now.description_id)
+
+    async def rows(self, *names: str) -> list[int]:
+        async with self.catalog.reading() as session:
+            collection = await collections.get(session, "c")
+            return [(await images.get(session, collection.id, external_image_id(name))).row for name in names]
 
     async def collection(self) -> CollectionRow:
         async with self.catalog.reading() as session:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 from PIL import Image
 
@@ -67,6 +68,11 @@ def test_import_and_search(animals: Command, tmp_path: Path) -> None:
     bad.write_text('{"id": "9"}\n{"id": "10", "text": "a horse"}\n')
     told = animals.json("import", str(bad), "--collection", "animals", code=1)
     assert (told["imported"], told["rejected"], told["errors"][0]["line"]) == (1, 1, 1)
+    with psycopg.connect(animals.database_url) as connection:  # as if nothing had embedded the horse
+        connection.execute("DELETE FROM embeddings WHERE description_id = (SELECT max(id) FROM descriptions)")
+    assert animals.json("collection", "show", "animals")["pending"] == 1
+    waiting = animals.json("search", "a horse", "--collection", "animals")
+    assert (waiting["pending"], len(waiting["results"])) == (1, 3)
 
 
 def test_a_search_of_fields(animals: Command) -> None:
