@@ -31,7 +31,7 @@ HEAD_START = timedelta(milliseconds=500)
 WARN_AFTER = timedelta(seconds=10)
 """What has waited for less is no reason for a warning."""
 BATCH = 64
-COMMIT_AFTER_S = 2.0
+COMMIT_AFTER_S = 5.0
 """So many descriptions are stored at a time, or what is embedded after so many seconds: each commit makes searches read
 again what they had cached."""
 CHUNK = 4
