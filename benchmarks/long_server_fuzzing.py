@@ -59,8 +59,8 @@ def main() -> None:
 def _round(url: str, home: Path, seed: int) -> Fuzzed:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DELETE FROM collections")
-    with tempfile.TemporaryDirectory() as scratch, live(url, home, "pets") as server:
-        hostile = meet(server, "pets", cases=HOSTILE, seed=seed)
+    with tempfile.TemporaryDirectory() as scratch, live(url, home, "pets", "others") as server:
+        hostile = meet(server, "others", cases=HOSTILE, seed=seed)
         assert hostile.clean, hostile.report
         done = fuzz(server, "pets", Path(scratch), examples=EXAMPLES, seed=seed)
     return Fuzzed(hostile.cases + done.cases, done.clean, f"{hostile.report}\n{done.report}")
