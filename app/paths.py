@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import AfterValidator
 
+from scenes.catalog.keys import KEY_ID
 from scenes.collection import COLLECTION_NAME
 from scenes.description import storable_json
 from scenes.identity import HEX_SHA256
@@ -14,7 +15,7 @@ CollectionPath = Annotated[
     Path(pattern=COLLECTION_NAME, description="Name of the collection.", examples=["photos"]),
 ]
 ImageIdPath = Annotated[str, Path(pattern=HEX_SHA256, description="Hex SHA-256 that names the image.")]
-KeyIdPath = Annotated[str, Path(pattern=r"^key_[0-9a-f]{16}$", description="The key's id, not the key.")]
+KeyIdPath = Annotated[str, Path(pattern=KEY_ID, description="The key's id, not the key.")]
 
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]

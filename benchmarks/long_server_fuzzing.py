@@ -57,13 +57,16 @@ def main() -> None:
 
 
 def _round(url: str, home: Path, seed: int) -> Fuzzed:
+    """Hostile bytes come last: names that they leave behind, such as of keys, would disturb schemathesis itself."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DELETE FROM collections")
+        for table in ("collections", "api_keys", "audit"):
+            connection.execute(f"DELETE FROM {table}")
     with tempfile.TemporaryDirectory() as scratch, live(url, home, "pets") as server:
-        hostile = meet(server, "pets", cases=HOSTILE, seed=seed)
-        assert hostile.clean, hostile.report
         done = fuzz(server, "pets", Path(scratch), examples=EXAMPLES, seed=seed)
-    return Fuzzed(hostile.cases + done.cases, done.clean, f"{hostile.report}\n{done.report}")
+    with live(url, home, "others") as server:
+        hostile = meet(server, "others", cases=HOSTILE, seed=seed)
+    clean = done.clean and hostile.clean
+    return Fuzzed(done.cases + hostile.cases, clean, f"{done.report}\n{hostile.report}")
 
 
 def _cases(rounds: list[dict[str, float]]) -> int:

@@ -42,9 +42,11 @@ def storable_json(value: Any, levels: int = MAX_LEVELS) -> Any:
 
 
 Text = Annotated[str, AfterValidator(storable)]
-Phrase = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
-Sentence = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=1_000)]
-Paragraph = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=20_000)]
+_STORED = AfterValidator(storable)
+"""Last: a constraint that follows a function is checked of the text before it is stripped."""
+Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), _STORED]
+Sentence = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000), _STORED]
+Paragraph = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20_000), _STORED]
 Phrases = Annotated[tuple[Phrase, ...], Field(max_length=64)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

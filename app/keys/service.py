@@ -8,7 +8,8 @@ from app.security import Secret, new_key
 from scenes.catalog import audit, collections, keys
 from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
-from scenes.errors import Unauthenticated
+from scenes.description import storable
+from scenes.errors import BadInput, Unauthenticated
 
 _PURPOSE = "api-key"
 _FIX = "send Authorization: Bearer KEY; wordsight key create makes one"
@@ -30,7 +31,11 @@ class Keys:
         expires_in: timedelta | None = None,
         by: str | None = None,
     ) -> tuple[str, KeyRow]:
-        """A new key and what is kept of it; `by` names the key that asked. Raises `NotFound` (`collection_unknown`)."""
+        """A new key and what is kept of it; `by` names the key that asked.
+
+        Raises `NotFound` (`collection_unknown`), `BadInput` (`key_name_invalid`).
+        """
+        _check_name(name)
         key, now = new_key(), datetime.now(UTC)
         row = KeyRow(
             key_id=f"key_{secrets.token_hex(8)}",
@@ -69,6 +74,13 @@ class Keys:
         if row is None:
             raise Unauthenticated("key_unknown", "this API key is not known", fix=_FIX)
         return still_good(row)
+
+
+def _check_name(name: str) -> None:
+    try:
+        storable(name)
+    except ValueError as error:
+        raise BadInput("key_name_invalid", f"name: {error}", fix="use letters that UTF-8 has") from error
 
 
 def still_good(row: KeyRow) -> KeyRow:

@@ -1,5 +1,6 @@
 """API keys: only their HMAC is stored."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -12,6 +13,8 @@ from scenes.errors import NotFound
 
 Scope = Literal["search", "ingest", "admin"]
 EVERY_COLLECTION = "*"
+KEY_ID = r"^key_[0-9a-f]{16}$"
+_ID = re.compile(KEY_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,10 @@ async def by_hmac(session: ReadSession, hmac: bytes) -> KeyRow | None:
 
 async def get(session: ReadSession, key_id: str) -> KeyRow:
     """Raises `NotFound` (`key_unknown`)."""
-    row = (await session.execute(select(api_keys).where(api_keys.c.key_id == key_id))).one_or_none()
+    found = select(api_keys).where(api_keys.c.key_id == key_id)
+    row = (await session.execute(found)).one_or_none() if _ID.fullmatch(key_id) else None
     if row is None:
-        raise NotFound("key_unknown", f"there is no key {key_id!r}", fix="wordsight key list shows all")
+        raise _unknown(key_id)
     return _as_row(row)
 
 
@@ -64,10 +68,14 @@ async def revoke(session: WriteSession, key_id: str) -> KeyRow:
         .values(revoked_at=func.coalesce(api_keys.c.revoked_at, func.now()))
         .returning(api_keys)
     )
-    row = (await session.execute(done)).one_or_none()
+    row = (await session.execute(done)).one_or_none() if _ID.fullmatch(key_id) else None
     if row is None:
-        raise NotFound("key_unknown", f"there is no key {key_id!r}", fix="wordsight key list shows all")
+        raise _unknown(key_id)
     return _as_row(row)
+
+
+def _unknown(key_id: str) -> NotFound:
+    return NotFound("key_unknown", f"there is no key {key_id!r}", fix="wordsight key list shows all")
 
 
 def _as_row(row: Row[tuple[object, ...]]) -> KeyRow:

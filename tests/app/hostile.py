@@ -106,8 +106,9 @@ def operations(server: Live) -> list[Operation]:
     return found
 
 
-def good_body(operation: Operation, image: str) -> Any:
+def good_body(operation: Operation, known: Mapping[str, str]) -> Any:
     """A body that this operation takes."""
+    collection, image = known["collection"], known["image_id"]
     bodies: dict[tuple[str, str], Any] = {
         ("POST", "/v1/collections"): _MADE,
         ("PATCH", "/v1/collections/{collection}"): {name: _MADE[name] for name in _CHANGES},
@@ -119,8 +120,8 @@ def good_body(operation: Operation, image: str) -> Any:
         ("PATCH", "/images/{image_id}"): {"metadata": {"year": 1, "b": {"c": ["d"]}}},
         ("PUT", "/description"): _SCENE,
         ("POST", "/bulk"): {"id": "1", "description": _SCENE, "uri": "file:///a", "metadata": {"a": "b"}},
-        ("POST", "/v1/jobs"): {"kind": "ingest", "collection": "pets", "source": "/allowed/a"},
-        ("POST", "/v1/keys"): {"collection": "pets", "scope": "search", "name": "n", "expires_in_days": 1},
+        ("POST", "/v1/jobs"): {"kind": "ingest", "collection": collection, "source": "/allowed/a"},
+        ("POST", "/v1/keys"): {"collection": collection, "scope": "search", "name": "n", "expires_in_days": 1},
     }
     fits = [
         body for (method, end), body in bodies.items() if method == operation.method and operation.path.endswith(end)
@@ -166,10 +167,10 @@ class Hostile:
             for one in operation.asks:
                 for hostile in ("%00", "%ed%a0%80"):
                     self._send(operation, path + f"?{one}={hostile}&follow=false".encode(), b"")
-            body = good_body(operation, self.known["image_id"])
-            for hostile in ("a\x00b", "\ud800"):
-                for changed in each_changed(body, hostile):
-                    self._send(operation, path, json.dumps(changed).encode())
+            body = good_body(operation, self.known)
+            changed = [part for hostile in ("a\x00b", "\ud800") for part in each_changed(body, hostile)]
+            for one in changed if operation.method != "DELETE" else ():
+                self._send(operation, path, json.dumps(one).encode())
 
     def by_chance(self, cases: int) -> None:
         """So many requests, hostile in one place or in several."""
@@ -226,17 +227,19 @@ class Hostile:
         if self._maybe(0.05):
             levels = self.chance.choice((70, 300, 900, 5_000))
             return b'{"metadata":{"a":' * (operation.method == "PATCH") + b"[" * levels + b"]" * levels + b"}}"
-        return json.dumps(self._mutated(good_body(operation, self.known["image_id"]))).encode()
+        return json.dumps(self._mutated(good_body(operation, self.known))).encode()
 
     def _form(self, headers: dict[str, bytes]) -> bytes:
-        good = {"collection": "pets", "query": "a cat"}
+        good = {"collection": self.known["collection"], "query": "a cat"}
         fields = [(name, self._octets() if self._maybe(0.4) else quote(good.get(name, ""))) for name in PAGE_FIELDS]
         headers["Content-Type"] = b"application/x-www-form-urlencoded"
         if self._maybe(0.8):
             return "&".join(f"{name}={value}" for name, value in fields).encode()
         headers["Content-Type"] = self.chance.choice(TYPES).encode()
         part = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
-        parts = [part.format(name, self.chance.choice(("\\ud800", "pets", value))) for name, value in fields]
+        parts = [
+            part.format(name, self.chance.choice(("\\ud800", good["collection"], value))) for name, value in fields
+        ]
         return ("".join(parts) + "--b--\r\n").encode()
 
     def _mutated(self, body: Any) -> Any:
@@ -289,6 +292,8 @@ def meet(server: Live, collection: str, *, cases: int, seed: int, names: Sequenc
     hostile.each_name(names)
     hostile.each_text()
     hostile.by_chance(cases)
+    with server.client(key) as client:
+        client.get(f"/v1/collections/{collection}").raise_for_status()  # what was met was there to the end
     report = [f"{len(hostile.faults)} of {hostile.cases} hostile requests met a fault"]
     report += [f"answers by status: {dict(hostile.statuses)}", *hostile.faults[:20]]
     return Fuzzed(hostile.cases, not hostile.faults, "\n".join(report))

@@ -50,3 +50,12 @@ def test_what_says_nothing_or_too_much_is_refused(body: dict[str, Any]) -> None:
 
 def test_a_plain_caption_is_a_description() -> None:
     assert SceneDescription.from_text(" a dog ").model_dump(exclude_defaults=True) == {"detail": "a dog"}
+
+
+@pytest.mark.parametrize("blank", [" ", "\t\n", "\u2003", "\x85"])
+def test_a_phrase_of_blanks_is_refused_before_it_is_stored(blank: str) -> None:
+    for body in ({"objects": [{"name": blank}]}, {"summary": "a cat", "actions": [blank]}):
+        with pytest.raises(ValidationError):
+            SceneDescription.model_validate(body)
+    padded = SceneDescription.model_validate({"objects": [{"name": f"{blank}cat{blank}", "attributes": ["x" * 300]}]})
+    assert SceneDescription.model_validate(padded.model_dump(mode="json", exclude_defaults=True)) == padded
