@@ -16,6 +16,8 @@ from app.problems import MEDIA_TYPE, Problem
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 256
+_HEAD_PART = 8 * 1024
+"""So much of a head is parsed before its headers are counted."""
 MOST_PIPELINED = 16
 """Requests that were sent before the answer to an earlier one."""
 SLOWEST = 1_024
@@ -129,24 +131,28 @@ class BoundedHttp(HttpToolsProtocol):
         self._since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
-        """No more than a whole head is ever given to the parser before the head is over."""
+        """Before a head is over, the parser gets a little at a time, and no more than a whole head may have."""
         while data and not self.transport.is_closing():
-            if self._reading is _NOTHING:
-                self._begin_head()
-            if self._reading is _HEAD:
-                room = MOST_HEAD_BYTES - self._head_bytes
-                if room <= 0:
-                    self._end(_HEAD_TOO_LARGE)
-                    return
-                part, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
-                self._head_bytes += len(part)
-                super().data_received(part)
-            else:
+            if self._reading is _BODY:
                 part, data = data, b""
                 self._framing += len(part)
                 super().data_received(part)
                 if self._reading is _BODY and self._framing > MOST_HEAD_BYTES:
                     self._end(_INVALID)
+            else:
+                data = self._read_head(data)
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Parse a part of what came; returns the rest."""
+        self._begin_head()
+        size = min(_HEAD_PART, MOST_HEAD_BYTES - self._head_bytes)
+        part, rest = (data, b"") if len(data) <= size else (data[:size], data[size:])
+        self._head_bytes += len(part)
+        super().data_received(part)
+        is_full = bool(rest) and self._head_bytes >= MOST_HEAD_BYTES
+        if self._reading is _HEAD and (is_full or len(self.headers or ()) > MOST_HEADERS):
+            self._end(_HEAD_TOO_LARGE)
+        return rest
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours say more
         """What uvicorn does with a request that can't be parsed, or that was refused while it was."""

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 
 from app import problems
@@ -85,7 +86,23 @@ def create_app(
     if cors_origins:
         _open_to(app, cors_origins)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    _serve_document(app)
     return app
+
+
+def _serve_document(app: FastAPI) -> None:
+    """Serve the OpenAPI document as bytes that were written once: anyone may ask for it, and writing it is work."""
+    written: tuple[dict[str, Any], bytes] = {}, b""
+
+    async def document(_request: Request) -> Response:
+        nonlocal written
+        now = app.openapi()
+        if written[0] is not now:
+            written = now, bytes(JSONResponse(now).body)
+        return Response(written[1], media_type="application/json")
+
+    app.router.routes[:] = [one for one in app.router.routes if getattr(one, "path", None) != app.openapi_url]
+    app.add_route(str(app.openapi_url), document, include_in_schema=False)
 
 
 def _open_to(app: FastAPI, origins: Sequence[str]) -> None:
