@@ -6,10 +6,11 @@ What is too much gets a problem and a closed connection, or only the latter whil
 
 import asyncio
 import json
+from collections import deque
 from enum import Enum
 from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.connection_bounds import ConnectionBounds
 from app.problems import MEDIA_TYPE, Problem
@@ -89,6 +90,7 @@ class BoundedHttp(HttpToolsProtocol):
     def look(self, now: float, bounds: ConnectionBounds) -> bool:
         """Close the connection where the client is late; says whether it was."""
         if self._does_not_read(now, bounds.body_s):
+            self._give_up()
             self.transport.abort()
             return True
         if self.transport.is_closing():
@@ -129,6 +131,18 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._since = self.loop.time()
+        self._unanswered = deque[RequestResponseCycle]()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._give_up()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        """Tell each request that its client is gone: uvicorn tells only the last one, and only after a moment."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
 
     def data_received(self, data: bytes) -> None:
         """Before a head is over, the parser gets a little at a time, and no more than a whole head may have."""
@@ -169,6 +183,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refusal = _HEAD_TOO_LARGE
             raise TooMuch
         super().on_headers_complete()
+        self._unanswered.append(self.cycle)
         self.headers = []  # trailers come here, not among the headers of a request that is worked on
         self._reading, self._since = _BODY, self.loop.time()
         self._body_bytes = self._framing = 0
@@ -184,6 +199,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._unanswered:
+            self._unanswered.popleft()
         self._since = self.loop.time()
 
     def _begin_head(self) -> None:
@@ -195,4 +212,5 @@ class BoundedHttp(HttpToolsProtocol):
         is_this_ones = self._reading is _BODY and not self.pipeline and not self.cycle.response_started
         if answer and (not self.is_answering or is_this_ones):
             self.transport.write(answer)
+        self._give_up()
         self.transport.close()

@@ -1,5 +1,6 @@
 """The app, with everything injected."""
 
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -85,7 +86,8 @@ def create_app(
     app.add_middleware(Watch, metrics=metrics, admission=admission, tracing=tracing)
     if cors_origins:
         _open_to(app, cors_origins)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    making = threading.Lock()
+    app.openapi = lambda: _openapi(app, making)  # type: ignore[method-assign]
     _serve_document(app)
     return app
 
@@ -96,7 +98,7 @@ def _serve_document(app: FastAPI) -> None:
 
     async def document(_request: Request) -> Response:
         nonlocal written
-        now = app.openapi()
+        now = await problems.document_of(app)
         if written[0] is not now:
             written = now, bytes(JSONResponse(now).body)
         return Response(written[1], media_type="application/json")
@@ -111,13 +113,14 @@ def _open_to(app: FastAPI, origins: Sequence[str]) -> None:
     )
 
 
-def _openapi(app: FastAPI) -> dict[str, object]:
-    if app.openapi_schema is None:
-        body = FastAPI.openapi(app)
-        body["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
-        _require_if_match(body)
-        app.openapi_schema = body
-    return app.openapi_schema
+def _openapi(app: FastAPI, making: threading.Lock) -> dict[str, object]:
+    with making:
+        if app.openapi_schema is None:
+            body = FastAPI.openapi(app)
+            body["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+            _require_if_match(body)
+            app.openapi_schema = body
+        return app.openapi_schema
 
 
 def _require_if_match(document: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Errors over HTTP: application/problem+json (RFC 9457) with a stable `code` and, where known, the `fix`."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -116,15 +117,21 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_methods(request))
+        headers["Allow"] = ", ".join(_methods(await document_of(request.app), request.url.path))
     return problem(status, status.name.lower(), str(error.detail), headers=headers)
 
 
-def _methods(request: Request) -> list[str]:
+async def document_of(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document. It takes a while to make, so the first time a thread makes it."""
+    made: dict[str, Any] | None = app.openapi_schema
+    return await asyncio.to_thread(app.openapi) if made is None else made
+
+
+def _methods(document: Mapping[str, Any], path: str) -> list[str]:
     """The methods that a path has, over all of its endpoints."""
-    mine = [path for path in request.app.openapi()["paths"] if _is_at(path, request.url.path)]
-    exact = [path for path in mine if path == request.url.path] or mine
-    return sorted({method.upper() for path in exact for method in request.app.openapi()["paths"][path]})
+    mine = [one for one in document["paths"] if _is_at(one, path)]
+    exact = [one for one in mine if one == path] or mine
+    return sorted({method.upper() for one in exact for method in document["paths"][one]})
 
 
 def _is_at(template: str, path: str) -> bool:

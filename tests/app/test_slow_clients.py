@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 
 def test_among_slow_clients_others_are_served(animals: Command) -> None:
     keys = [animals.json("key", "create", "--collection", "animals", "--scope", "search")["key"] for _ in range(2)]
-    quick = {"WORDSIGHT_HEAD_TIMEOUT": "1", "WORDSIGHT_BODY_TIMEOUT": "1", "WORDSIGHT_MAX_CONCURRENT": "8"}
+    quick = {"WORDSIGHT_HEAD_TIMEOUT": "1", "WORDSIGHT_BODY_TIMEOUT": "1"}
     with served(animals.environment | quick) as server:
         seen = asyncio.run(drive(Target(server.url, "animals", keys[0]), keys[1], seconds=7, clients=4))
     assert max(seen.alive_s) < 1
