@@ -6,16 +6,19 @@ What is too much gets a problem and a closed connection, or only the latter whil
 
 import asyncio
 import json
+from collections import deque
 from enum import Enum
 from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.connection_bounds import ConnectionBounds
 from app.problems import MEDIA_TYPE, Problem
 
 MOST_HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 256
+_HEAD_PART = 8 * 1024
+"""So much of a head is parsed before its headers are counted."""
 MOST_PIPELINED = 16
 """Requests that were sent before the answer to an earlier one."""
 SLOWEST = 1_024
@@ -87,6 +90,7 @@ class BoundedHttp(HttpToolsProtocol):
     def look(self, now: float, bounds: ConnectionBounds) -> bool:
         """Close the connection where the client is late; says whether it was."""
         if self._does_not_read(now, bounds.body_s):
+            self._give_up()
             self.transport.abort()
             return True
         if self.transport.is_closing():
@@ -127,26 +131,42 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._since = self.loop.time()
+        self._unanswered = deque[RequestResponseCycle]()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._give_up()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        """Tell each request that its client is gone: uvicorn tells only the last one, and only after a moment."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
 
     def data_received(self, data: bytes) -> None:
-        """No more than a whole head is ever given to the parser before the head is over."""
+        """Before a head is over, the parser gets a little at a time, and no more than a whole head may have."""
         while data and not self.transport.is_closing():
-            if self._reading is _NOTHING:
-                self._begin_head()
-            if self._reading is _HEAD:
-                room = MOST_HEAD_BYTES - self._head_bytes
-                if room <= 0:
-                    self._end(_HEAD_TOO_LARGE)
-                    return
-                part, data = (data, b"") if len(data) <= room else (data[:room], data[room:])
-                self._head_bytes += len(part)
-                super().data_received(part)
-            else:
+            if self._reading is _BODY:
                 part, data = data, b""
                 self._framing += len(part)
                 super().data_received(part)
                 if self._reading is _BODY and self._framing > MOST_HEAD_BYTES:
                     self._end(_INVALID)
+            else:
+                data = self._read_head(data)
+
+    def _read_head(self, data: bytes) -> bytes:
+        """Parse a part of what came; returns the rest."""
+        self._begin_head()
+        size = min(_HEAD_PART, MOST_HEAD_BYTES - self._head_bytes)
+        part, rest = (data, b"") if len(data) <= size else (data[:size], data[size:])
+        self._head_bytes += len(part)
+        super().data_received(part)
+        is_full = bool(rest) and self._head_bytes >= MOST_HEAD_BYTES
+        if self._reading is _HEAD and (is_full or len(self.headers or ()) > MOST_HEADERS):
+            self._end(_HEAD_TOO_LARGE)
+        return rest
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours say more
         """What uvicorn does with a request that can't be parsed, or that was refused while it was."""
@@ -163,6 +183,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._refusal = _HEAD_TOO_LARGE
             raise TooMuch
         super().on_headers_complete()
+        self._unanswered.append(self.cycle)
         self.headers = []  # trailers come here, not among the headers of a request that is worked on
         self._reading, self._since = _BODY, self.loop.time()
         self._body_bytes = self._framing = 0
@@ -178,6 +199,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._unanswered:
+            self._unanswered.popleft()
         self._since = self.loop.time()
 
     def _begin_head(self) -> None:
@@ -189,4 +212,5 @@ class BoundedHttp(HttpToolsProtocol):
         is_this_ones = self._reading is _BODY and not self.pipeline and not self.cycle.response_started
         if answer and (not self.is_answering or is_this_ones):
             self.transport.write(answer)
+        self._give_up()
         self.transport.close()

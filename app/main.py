@@ -1,11 +1,13 @@
 """The app, with everything injected."""
 
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 
 from app import problems
@@ -92,8 +94,25 @@ def create_app(
     app.add_middleware(Watch, metrics=metrics, admission=admission, tracing=tracing)
     if cors_origins:
         _open_to(app, cors_origins)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    making = threading.Lock()
+    app.openapi = lambda: _openapi(app, making)  # type: ignore[method-assign]
+    _serve_document(app)
     return app
+
+
+def _serve_document(app: FastAPI) -> None:
+    """Serve the OpenAPI document as bytes that were written once: anyone may ask for it, and writing it is work."""
+    written: tuple[dict[str, Any], bytes] = {}, b""
+
+    async def document(_request: Request) -> Response:
+        nonlocal written
+        now = await problems.document_of(app)
+        if written[0] is not now:
+            written = now, bytes(JSONResponse(now).body)
+        return Response(written[1], media_type="application/json")
+
+    app.router.routes[:] = [one for one in app.router.routes if getattr(one, "path", None) != app.openapi_url]
+    app.add_route(str(app.openapi_url), document, include_in_schema=False)
 
 
 def _open_to(app: FastAPI, origins: Sequence[str]) -> None:
@@ -102,13 +121,14 @@ def _open_to(app: FastAPI, origins: Sequence[str]) -> None:
     )
 
 
-def _openapi(app: FastAPI) -> dict[str, object]:
-    if app.openapi_schema is None:
-        body = FastAPI.openapi(app)
-        body["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
-        _require_if_match(body)
-        app.openapi_schema = body
-    return app.openapi_schema
+def _openapi(app: FastAPI, making: threading.Lock) -> dict[str, object]:
+    with making:
+        if app.openapi_schema is None:
+            body = FastAPI.openapi(app)
+            body["components"]["schemas"]["Problem"] = problems.Problem.model_json_schema()
+            _require_if_match(body)
+            app.openapi_schema = body
+        return app.openapi_schema
 
 
 def _require_if_match(document: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Errors over HTTP: application/problem+json (RFC 9457) with a stable `code` and, where known, the `fix`."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -117,21 +118,26 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_methods(request))
+        headers["Allow"] = ", ".join(_methods(request.app, await document_of(request.app), request.scope["path"]))
     return problem(status, status.name.lower(), str(error.detail), headers=headers)
 
 
-def _methods(request: Request) -> list[str]:
+async def document_of(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document. It takes a while to make, so the first time a thread makes it."""
+    made: dict[str, Any] | None = app.openapi_schema
+    return await asyncio.to_thread(app.openapi) if made is None else made
+
+
+def _methods(app: FastAPI, document: Mapping[str, Any], path: str) -> list[str]:
     """The methods that a path has, over all of its endpoints."""
-    asked: str = request.scope["path"]
-    mine = [(path, method) for path, method in _endpoints(request.app) if _is_at(path, asked)]
-    exact = [one for one in mine if one[0] == asked] or mine
+    mine = [(one, method) for one, method in _endpoints(app, document) if _is_at(one, path)]
+    exact = [one for one in mine if one[0] == path] or mine
     return sorted({method for _, method in exact})
 
 
-def _endpoints(app: FastAPI) -> Iterator[tuple[str, str]]:
+def _endpoints(app: FastAPI, document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The paths of the interface and of the pages, with their methods."""
-    for path, methods in app.openapi()["paths"].items():
+    for path, methods in document["paths"].items():
         yield from ((path, method.upper()) for method in methods)
     for route in app.routes:
         if isinstance(route, Route):

@@ -1,4 +1,4 @@
-"""The door of a server process: one connection at a time, as long as `app.connections` has room for it.
+"""The door of a server process: connections come in as long as `app.connections` has room for them.
 
 Where several processes share the socket and another one has fewer connections, it goes first: a loop that takes all who
 wait takes whole bursts. Of 32 connections that are kept, one process may get 29, and its core is then the pace of the
@@ -20,6 +20,8 @@ from app.spreading.crowd import Alone, Crowd
 
 COURTESY = timedelta(milliseconds=200)
 """So long another process is let go first: one that hangs keeps nobody waiting for longer."""
+_AT_ONCE = 16
+"""So many may come in before those that are in are served again: in a crowd, the last one must not wait for all."""
 _PAUSE_S = 0.001
 _FULL_S = 0.1
 """How long nobody is let in where the system has no room for another connection."""
@@ -92,10 +94,12 @@ class Door:
         self._again = self._loop.call_later(seconds, self._listen)
 
     def _knocked(self) -> None:
-        if self._crowd.has_more_than_another() and self._is_courteous():
-            self._pause(_PAUSE_S)
-        else:
-            self._let_in()
+        for _ in range(_AT_ONCE):
+            if self._crowd.has_more_than_another() and self._is_courteous():
+                self._pause(_PAUSE_S)
+                return
+            if not self._let_in():
+                return
             self._forget_who_is_in()
 
     def _forget_who_is_in(self) -> None:
@@ -109,24 +113,26 @@ class Door:
             self._courteous_since = self._loop.time()
         return self._loop.time() - self._courteous_since < COURTESY.total_seconds()
 
-    def _let_in(self) -> None:
+    def _let_in(self) -> bool:
+        """Let one connection in, or refuse it; says whether one waited."""
         try:
             connection, (host, *_) = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
+            return False
         except OSError as error:
             _log.error("no connection can be let in for a moment: %s", error)
             self._pause(_FULL_S)
-            return
+            return False
         connection.setblocking(False)
         if not self._connections.has_room(host):
             self._refuse(connection)
-            return
+            return True
         self._crowd.came()
         one = self._connections.add(host, self._make())
         one.arriving = self._loop.create_task(self._welcome(connection, one))
         self._coming.add(one.arriving)
         one.arriving.add_done_callback(self._coming.discard)
+        return True
 
     def _refuse(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:

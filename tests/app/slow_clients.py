@@ -4,9 +4,13 @@ They come from other addresses than those others: Linux answers on all of 127.0.
 """
 
 import asyncio
+import contextlib
+import json
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +18,7 @@ import httpx
 SEARCH = "/v1/collections/{}/search"
 _PIECE = b"x" * 65_536
 _PAUSE_S = 0.2
+_ROOT = Path(__file__).resolve().parents[2]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -134,11 +139,32 @@ KINDS: tuple[Callable[[Target, asyncio.StreamWriter], Awaitable[None]], ...] = (
 
 
 async def drive(target: Target, other_key: str, seconds: float, clients: int) -> Seen:
-    """So many clients of each kind, again and again, and others that search and ask whether the server is alive."""
+    """So many clients of each kind, again and again, and others that search and ask whether the server is alive.
+
+    Each lot has a process of its own: what is measured is the server, not who asks.
+    """
+    arguments = [target.url, target.collection, target.key, str(seconds), str(clients)]
+    bad = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", __name__, *arguments, stdout=asyncio.subprocess.PIPE, cwd=_ROOT
+    )
+    seen, until = Seen(), time.monotonic() + seconds
+    try:
+        await asyncio.gather(
+            *(_searches(target, other_key, seen, until) for _ in range(4)), _is_alive(target.url, seen, until)
+        )
+        came, _ = await asyncio.wait_for(bad.communicate(), seconds + 60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            bad.kill()
+    seen.made, seen.ended, seen.longest_s = json.loads(came)
+    return seen
+
+
+async def disturb(target: Target, seconds: float, clients: int) -> Seen:
+    """So many clients of each kind, each again as soon as the server ended its connection."""
     seen, until = Seen(), time.monotonic() + seconds
     bad = [_again(kind, target, seen, until, n) for n, kind in enumerate(KINDS) for _ in range(clients)]
-    good = [_searches(target, other_key, seen, until) for _ in range(4)]
-    await asyncio.gather(*bad, *good, _is_alive(target.url, seen, until))
+    await asyncio.gather(*bad)
     return seen
 
 
@@ -203,11 +229,15 @@ async def _trickled(writer: asyncio.StreamWriter, first: bytes, piece: bytes = b
 
 async def _is_alive(url: str, seen: Seen, until: float) -> None:
     """Each time over a connection of its own: one that is let in is not enough."""
+    where = httpx.URL(url)
     while time.monotonic() < until:
         began = time.monotonic()
-        async with httpx.AsyncClient(timeout=30) as client:
-            (await client.get(f"{url}/healthz")).raise_for_status()
+        reader, writer = await asyncio.open_connection(where.host, where.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await reader.read(-1)
         seen.alive_s.append(time.monotonic() - began)
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+        writer.transport.abort()
         await asyncio.sleep(0.05)
 
 
@@ -222,3 +252,12 @@ async def _searches(target: Target, key: str, seen: Seen, until: float) -> None:
                 code = answer.json()["code"]
                 seen.refused[code] = seen.refused.get(code, 0) + 1
             await asyncio.sleep(0.02)
+
+
+def main(url: str, collection: str, key: str, seconds: str, clients: str) -> None:
+    seen = asyncio.run(disturb(Target(url, collection, key), float(seconds), int(clients)))
+    print(json.dumps([seen.made, seen.ended, seen.longest_s]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

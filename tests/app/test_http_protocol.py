@@ -24,10 +24,11 @@ ASKED = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Told:
-    """Answers with what it was asked; `/large` gets a large answer, `/waits` one after its body."""
+    """Answers with what it was asked; `/large` gets a large answer, `/waits` one a little later."""
 
     def __init__(self) -> None:
         self.headers: list[dict[str, str]] = []
+        self.failed: list[Exception] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -39,10 +40,16 @@ class Told:
                 return
             size, more = size + len(message["body"]), message["more_body"]
         self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
+        if scope["path"] == "/waits":
+            await asyncio.sleep(0.2)
         body = LARGE if scope["path"] == "/large" else b"%d" % size
         head = [(b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": body})
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": head})
+            await send({"type": "http.response.body", "body": body})
+        except Exception as error:
+            self.failed.append(error)
+            raise
 
 
 @pytest.fixture
@@ -135,6 +142,13 @@ async def test_a_connection_is_kept_and_takes_some_requests_at_once(server: tupl
     assert (await said(server, ASKED * 5_000)).count(b"HTTP/1.1 200") < 100
     upgrade = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert (await said(server, upgrade)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_request_that_is_given_up_ends_without_a_fault(server: tuple[str, int, Told]) -> None:
+    assert await said(server, ASKED.replace(b"/", b"/waits", 1) * 100) == b""
+    await asyncio.sleep(0.5)
+    assert server[2].headers
+    assert server[2].failed == []
 
 
 async def test_an_answer_that_nobody_reads_is_given_up(server: tuple[str, int, Told]) -> None:
