@@ -1,5 +1,6 @@
 """Embed what has no vectors yet, batch by batch; stopped anywhere, it goes on where it was."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -40,7 +41,7 @@ async def embed_missing(
         last = todo[-1][0] if todo else 0  # from the beginning once more: an undone edit lies behind
         if not todo:
             continue
-        rows = embed([description for _, description in todo], encoder)
+        rows = await asyncio.to_thread(embed, [description for _, description in todo], encoder)
         async with catalog.writing() as session:
             stored = [(row_id, row) for (row_id, _), row in zip(todo, rows, strict=True)]
             await embeddings.store(session, collection_id, fingerprint, stored, seen=seen)

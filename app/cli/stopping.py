@@ -5,6 +5,7 @@ is stopped and temporary files are removed. More signals change nothing: they wo
 """
 
 import asyncio
+import faulthandler
 import itertools
 import os
 import signal
@@ -49,6 +50,7 @@ class _Stop:
         os.read(self._late, 1)
         time.sleep(LONGEST_S)
         output.say(f"did not stop within {LONGEST_S:g} s and is ended now")
+        faulthandler.dump_traceback()
         os._exit(output.INTERRUPTED)
 
 
