@@ -115,7 +115,7 @@ def running_site(processes: int = 2) -> Iterator[Site]:
             yield site
 
 
-def wage(site: Site, name: str, rounds: int, chance: random.Random, act: Act | None = None) -> Outcome:
+def wage(site: Site, name: str, rounds: int, chance: random.Random, *, uploads: bool = True) -> Outcome:
     """Rounds of one campaign under load; afterwards everything is looked up, and the site is stopped in order."""
     outcome, campaign, ledger = Outcome(), Campaign(), Ledger()
     key = _key(site)
@@ -126,14 +126,14 @@ def wage(site: Site, name: str, rounds: int, chance: random.Random, act: Act | N
     with postgres(site.home, None) as url:
         before = look_up(url.replace("+psycopg", ""))
     client = Client(site.url, key, ledger, a_worker_runs=True)
-    asyncio.run(_under_load(site, client, outcome, rounds, chance, act or ACTS[name]))
+    asyncio.run(_under_load(site, client, outcome, rounds, chance, ACTS[name], uploads=uploads))
     with postgres(site.home, None) as url:
         plain = url.replace("+psycopg", "")
         until(lambda: _unfinished(plain) == 0, _JOBS_DONE_S, lambda: "jobs were acknowledged and are not done")
         after = look_up(plain)
     compare(campaign, ledger, before, after, name)
-    uploads = set(ledger.uploads.values()) - after.summaries.keys()
-    outcome.lost = campaign.lost + [f"upload {one[:8]}" for one in uploads]
+    missing = set(ledger.uploads.values()) - after.summaries.keys()
+    outcome.lost = campaign.lost + [f"upload {one[:8]}" for one in missing]
     outcome.doubled, outcome.untyped = campaign.doubled, ledger.untyped
     outcome.acknowledged, outcome.uploads = ledger.writes.total() + len(ledger.uploads), len(ledger.uploads)
     outcome.searches, outcome.searches_lost = len(ledger.searches), campaign.searches_lost[name]
@@ -141,13 +141,13 @@ def wage(site: Site, name: str, rounds: int, chance: random.Random, act: Act | N
 
 
 def end(site: Site) -> None:
-    """Stop the server and the worker in order; nothing may be left."""
-    for who in ("worker", "server"):
-        site.stop(who, signal.SIGTERM)
+    """Stop the server and then the worker, each by another signal; nothing may be left."""
+    site.stop("server", signal.SIGTERM)
+    site.stop("worker", signal.SIGINT)
 
 
 async def _under_load(
-    site: Site, client: Client, outcome: Outcome, rounds: int, chance: random.Random, act: Act
+    site: Site, client: Client, outcome: Outcome, rounds: int, chance: random.Random, act: Act, *, uploads: bool
 ) -> None:
     stop, first = asyncio.Event(), chance.randrange(10**9)
     pictures = (png((chance.randrange(256), chance.randrange(256), chance.randrange(256))) for _ in range(10**6))
@@ -155,7 +155,8 @@ async def _under_load(
         for number in range(3):
             group.create_task(client.write(stop, first + number))
         group.create_task(client.search(stop))
-        group.create_task(client.upload(stop, pictures))
+        if uploads:
+            group.create_task(client.upload(stop, pictures))
         try:
             for _ in range(rounds):
                 await until_more(client.ledger, chance.randint(1, 10))
