@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -73,6 +74,12 @@ def python(code: str, *words: str) -> "subprocess.Popen[str]":
     root = str(Path(__file__).resolve().parents[3])
     environment = os.environ | {"PYTHONPATH": root}
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def told(process: "subprocess.Popen[str]") -> str:
@@ -186,3 +193,24 @@ def test_a_command_that_sigterm_stops_stops_its_postgres(home: Path, tmp_path: P
     assert process.returncode == 130, errors
     assert "run the same command again" in errors
     assert not (home / "postgres" / "postmaster.pid").exists()
+
+
+@pytest.mark.cli
+@pytest.mark.postgres
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_server_that_is_stopped_while_it_starts_leaves_nothing(
+    home: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    alive = home / "postgres" / "postmaster.pid"
+    environment = Command(home, "").environment | {"TMPDIR": str(tmp_path)}
+    program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--port", str(free_port()), "--workers", "2"]
+    with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while not alive.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        for _ in range(2):
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert not alive.exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".lockfile"] == []
