@@ -109,13 +109,21 @@ def test_work_that_can_not_be_cancelled_is_left_soon(work: str) -> None:
     assert time.monotonic() - started < stopping.LONGEST_S
 
 
-def test_a_signal_that_was_ignored_stays_ignored() -> None:
+def test_the_end_of_the_terminal_stays_ignored_where_it_was() -> None:
     with python(f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{WORKS}", "waits") as process:
         assert told(process) == "works"
         process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.5)
         process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_sigint_ends_also_what_a_script_started_in_the_background() -> None:
+    with python(f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{WORKS}", "waits") as process:
+        assert told(process) == "works"
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 130
 

@@ -73,6 +73,8 @@ class Client:
     async def upload(self, stop: asyncio.Event, pictures: Iterable[bytes]) -> None:
         """Upload until stopped. What was not acknowledged is sent again: it is the same image."""
         for picture in pictures:
+            if stop.is_set():
+                return
             while not stop.is_set():
                 answer = await self.ask("POST", f"/v1/collections/{COLLECTION}/uploads", picture)
                 if answer is not None and answer.is_success:
