@@ -130,9 +130,9 @@ def wage(site: Site, name: str, rounds: int, chance: random.Random, *, uploads: 
     with postgres(site.home, None) as url:
         plain = url.replace("+psycopg", "")
         until(lambda: _unfinished(plain) == 0, _JOBS_DONE_S, lambda: "jobs were acknowledged and are not done")
-        after = look_up(plain)
+        after, outcomes = look_up(plain), _outcomes(plain)
     compare(campaign, ledger, before, after, name)
-    missing = set(ledger.uploads.values()) - after.summaries.keys()
+    missing = set(ledger.uploads.values()) - after.summaries.keys() - outcomes
     outcome.lost = campaign.lost + [f"upload {one[:8]}" for one in missing]
     outcome.doubled, outcome.untyped = campaign.doubled, ledger.untyped
     outcome.acknowledged, outcome.uploads = ledger.writes.total() + len(ledger.uploads), len(ledger.uploads)
@@ -172,6 +172,12 @@ def _key(site: Site) -> str:
     words = [*program, "--scope", "admin", "--json"]
     done = subprocess.run(words, env=site.environment, capture_output=True, text=True, check=True, timeout=60)
     return str(json.loads(done.stdout)["key"])
+
+
+def _outcomes(url: str) -> set[str]:
+    """The images of which it is known why they have no description: the scripted engine fails on some."""
+    with psycopg.connect(url) as connection:
+        return {image for (image,) in connection.execute("SELECT image_id FROM outcomes")}
 
 
 def _unfinished(url: str) -> int:
