@@ -27,26 +27,27 @@ _FAULTS = ("lost", "doubled", "untyped")
 def main() -> None:
     """Raises `AssertionError` where something was left behind, lost, doubled or answered without a code."""
     parts = _stored()
+    found: dict[str, list[dict[str, Any]]] = {}
     for name in ACTS:
         for first in range(0, ROUNDS, A_PART):
-            part = f"{name} {first}"
+            rounds = min(A_PART, ROUNDS - first)
+            part = f"{name}, {rounds} rounds from {first}"
             if part not in parts["done"]:
-                parts["done"][part] = _fought(name, first)
+                parts["done"][part] = _fought(name, first, rounds)
                 write_file(PARTS, json.dumps(parts, indent=1).encode())
-    figures = {
-        name: _together([parts["done"][f"{name} {first}"] for first in range(0, ROUNDS, A_PART)]) for name in ACTS
-    }
+            found.setdefault(name, []).append(parts["done"][part])
+    figures = {name: _together(outcomes) for name, outcomes in found.items()}
     print(json.dumps(figures, indent=1))
     if ROUNDS >= 20:
         record("long_life", figures, measured=MEASURED, seed=SEED)
         PARTS.unlink(missing_ok=True)
 
 
-def _fought(name: str, first: int) -> dict[str, Any]:
+def _fought(name: str, first: int, rounds: int) -> dict[str, Any]:
     """One part. A server that was stopped in order loses no stored search; one that was killed may."""
     chance = random.Random(f"{SEED} {name} {first}")
     with running_site() as site:
-        outcome = wage(site, name, min(A_PART, ROUNDS - first), chance)
+        outcome = wage(site, name, rounds, chance)
         end(site)
     print(f"{name}, from round {first}: {outcome}", flush=True)
     assert not any(getattr(outcome, fault) for fault in _FAULTS), outcome
