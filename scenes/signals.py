@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-STOP_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, what service managers send, and the end of the terminal."""
 
 
 def heeded() -> list[signal.Signals]:
-    """The stop signals that this process does not ignore: `nohup` and background jobs of scripts ignore some."""
-    return [one for one in STOP_SIGNALS if signal.getsignal(one) not in (signal.SIG_IGN, None)]
+    """The stop signals that end this process: all but the end of the terminal where `nohup` has it ignored.
+
+    SIGINT is heeded also where a script's shell has it ignored, which it does for whatever it starts in the background.
+    """
+    nohup = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+    return [one for one in STOP_SIGNALS if one not in nohup]
 
 
 @contextmanager

@@ -86,6 +86,7 @@ def run(arguments: list[str]) -> int:
         misuse.show()
         return int(misuse.exit_code)
     except (KeyboardInterrupt, typer.Abort):
+        code = output.INTERRUPTED
+    if code == output.INTERRUPTED and stopping.stopped_at() is not None:
         output.say("stopped; run the same command again to go on")
-        return output.INTERRUPTED
     return int(code or 0)

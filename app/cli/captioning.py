@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from app.cli import output, tallies
 from app.cli.caption_options import CaptionOptions
-from app.cli.wiring import EngineChoice, choose_engine, make_describer
+from app.cli.wiring import EngineChoice, choose_engine, keep_caches, make_describer
+from app.settings import Settings
 from scenes.errors import BadInput
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @contextmanager
 def open_describer(choice: EngineChoice) -> Iterator["Describer"]:
     """The engine that is asked for, closed at the end. Raises what `choose_engine` and `make_describer` raise."""
+    keep_caches(Settings().home)
     chosen = choose_engine(choice.engine, None)
     describer = make_describer(chosen, choice.model, list(choice.options), consent=choice.consent)
     try:

@@ -1,6 +1,7 @@
 """What a worker does with a job: caption, publish, index. The captioner works in a thread beside the event loop."""
 
 import asyncio
+import importlib
 import shlex
 import shutil
 from collections import Counter
@@ -84,6 +85,8 @@ class Performer:
         async with self.catalog.reading() as session:
             row = await collections.by_id(session, job.collection_id)
         try:
+            if job.kind != "index":
+                await asyncio.to_thread(_import_captioner)
             await self._do(job, row, report)
         except ImportError as error:
             raise EnvironmentMissing(
@@ -134,7 +137,8 @@ class Performer:
 
         items = await self._items(job)
         describer = await self._describer(job, row)
-        folder = captioning.batch_folder(self._folder(job.id), captioning.whole_recipe(describer, _OPTIONS))
+        recipe = captioning.whole_recipe(describer, _OPTIONS)
+        folder = await asyncio.to_thread(captioning.batch_folder, self._folder(job.id), recipe)
         known = known_in(self.catalog, row.id, folder.recipe.fingerprint())
         tally = await asyncio.to_thread(_run, items, describer, folder, known, report)
         if tally.stopped and not await self._is_cancelled(job):
@@ -196,6 +200,12 @@ class Performer:
 
     def _folder(self, job_id: UUID) -> Path:
         return self._folders / str(job_id)
+
+
+def _import_captioner() -> None:
+    """It takes seconds: in a thread, so that the worker goes on to report meanwhile, and can be stopped."""
+    for name in ("publish", "run", "sources", "batches", "near_duplicates", "redaction.loading"):
+        importlib.import_module(f"captioner.{name}")
 
 
 def _run(

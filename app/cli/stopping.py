@@ -5,6 +5,7 @@ is stopped and temporary files are removed. More signals change nothing: they wo
 """
 
 import asyncio
+import faulthandler
 import itertools
 import os
 import signal
@@ -22,6 +23,8 @@ from scenes import signals
 
 LONGEST_S = 14.5
 """A command that was stopped and still runs after so long is ended without order."""
+_BLOCKED_S = 2.0
+"""An event loop that did not cancel its work for so long is held up by it; the work is interrupted then."""
 _THREADS_S = 3.0
 """How long a stopped command waits for its threads, which can't be interrupted."""
 _THREADS = "command"
@@ -47,8 +50,12 @@ class _Stop:
 
     def _end_late(self) -> None:
         os.read(self._late, 1)
-        time.sleep(LONGEST_S)
+        time.sleep(_BLOCKED_S)
+        for one in signals.heeded()[:1]:
+            os.kill(os.getpid(), one)  # heard by work that holds up its event loop, ignored by all else
+        time.sleep(LONGEST_S - _BLOCKED_S)
         output.say(f"did not stop within {LONGEST_S:g} s and is ended now")
+        faulthandler.dump_traceback()
         os._exit(output.INTERRUPTED)
 
 
@@ -86,7 +93,7 @@ def run(work: Coroutine[Any, Any, _T], loop_factory: Callable[[], asyncio.Abstra
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         try:
             return runner.run(_cancellable(work))
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:
             if stopped_at() is not None:  # what fails after a stop fails because of it
                 raise KeyboardInterrupt from error
             raise
@@ -110,9 +117,20 @@ async def _cancellable(work: Coroutine[Any, Any, _T]) -> _T:
     assert task is not None  # noqa: S101 - this coroutine runs in one
     loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix=_THREADS))
 
+    interrupted = False
+
+    def cancel() -> None:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = task.cancel()
+
     def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
         if begin():
-            loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(cancel)
+        elif not interrupted and time.monotonic() - (stopped_at() or 0.0) >= _BLOCKED_S:
+            interrupted = True
+            raise KeyboardInterrupt
 
     before = {one: signal.signal(one, stop) for one in signals.heeded()}
     try:

@@ -1,5 +1,6 @@
 """What commands are made of: settings, an open catalog, an encoder, a captioning engine."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -71,7 +72,13 @@ def settings() -> Settings:
     except SettingsError as error:
         raise BadInput("settings_invalid", f"{error}", fix='lists are JSON: ["/data/photos"]') from error
     open_home(found.home)
+    keep_caches(found.home)
     return found
+
+
+def keep_caches(home: Path) -> None:
+    """Importing torch may make a folder for compiled code; it is in the data folder, not in the temporary one."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(home / "cache" / "torch"))
 
 
 @asynccontextmanager

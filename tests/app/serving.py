@@ -41,10 +41,11 @@ def served(
         yield Served(url, re.findall(r"http\S+/login\?token=\S+", "".join(said))[0], process.pid)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        code = process.wait(timeout=30)
         listener.join(timeout=10)
         if process.stderr:
             process.stderr.close()
+    assert code == 0, "".join(said)
 
 
 def wait_until_ready(

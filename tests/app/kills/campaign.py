@@ -50,7 +50,7 @@ def wage(
     campaign.untyped += ledger.untyped
     campaign.acknowledged += ledger.writes.total()
     campaign.searches += len(ledger.searches)
-    _compare(campaign, ledger, before, look_up(service.database_url), name)
+    compare(campaign, ledger, before, look_up(service.database_url), name)
 
 
 async def _under_fire(
@@ -69,16 +69,16 @@ async def _under_fire(
         group.create_task(client.search(stop))
         try:
             for more in after:
-                await _until_more(ledger, more)
+                await until_more(ledger, more)
                 away.append(await asyncio.to_thread(kill))
-            await _until_more(ledger, 1)
+            await until_more(ledger, 1)
         finally:
             stop.set()
     await asyncio.sleep(2.0)  # stored searches are written beside the answers
     return away
 
 
-def _compare(campaign: Campaign, ledger: Ledger, before: Found, after: Found, name: str) -> None:
+def compare(campaign: Campaign, ledger: Ledger, before: Found, after: Found, name: str) -> None:
     """Each acknowledged write is there, and its line in the audit log once; nothing else was written."""
     for image, summary in ledger.summaries.items():
         if after.summaries.get(image) != summary:
@@ -89,7 +89,7 @@ def _compare(campaign: Campaign, ledger: Ledger, before: Found, after: Found, na
     campaign.searches_lost[name] += len(set(ledger.searches) - after.searches)
 
 
-async def _until_more(ledger: Ledger, more: int) -> None:
+async def until_more(ledger: Ledger, more: int) -> None:
     """Until so many more writes, and a search, are acknowledged."""
     writes, searches = ledger.writes.total() + more, len(ledger.searches)
     while ledger.writes.total() < writes or len(ledger.searches) <= searches:  # noqa: ASYNC110 - told by other tasks

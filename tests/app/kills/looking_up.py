@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import psycopg
 
 _SUMMARIES = "SELECT image_id, body->>'summary' FROM images i JOIN descriptions d ON d.id = i.description_id"
-_WRITES = "SELECT action, target FROM audit WHERE action LIKE 'image.%' OR action LIKE 'job.%'"
+_WRITES = (
+    "SELECT action, target FROM audit WHERE action LIKE 'image.%' OR (action LIKE 'job.%' AND action <> 'job.upload')"
+)
+"""Uploads are looked up by their images: sent again, one is another job."""
 
 
 @dataclass(frozen=True)
