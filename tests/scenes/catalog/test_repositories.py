@@ -79,25 +79,28 @@ async def test_searches_come_back_until_they_expire(catalog: Catalog, collection
         assert await searches.get(session, fresh.id) == fresh
 
 
+NEWER = "key_0000000000000002"
+
+
 def key(name: str, age: timedelta) -> KeyRow:
     return KeyRow(name, f"the {name}", "c", "search", datetime.now(UTC) - age, None, None)
 
 
 async def test_keys_are_found_by_their_hmac_and_revoked_once(catalog: Catalog) -> None:
-    newer, older = key("newer", timedelta(0)), key("older", timedelta(days=1))
+    newer, older = key(NEWER, timedelta(0)), key("key_0000000000000001", timedelta(days=1))
     async with catalog.writing() as session:
         await keys.add(session, newer, b"1")
         await keys.add(session, older, b"2")
         assert await keys.all_(session) == [older, newer]
         assert await keys.by_hmac(session, b"1") == newer
         assert await keys.by_hmac(session, b"3") is None
-        revoked = await keys.revoke(session, "newer")
+        revoked = await keys.revoke(session, NEWER)
         assert revoked.revoked_at is not None
         with pytest.raises(NotFound) as told:
-            await keys.revoke(session, "nobody")
+            await keys.revoke(session, "key_0000000000000003")
         assert told.value.code == "key_unknown"
     async with catalog.writing() as session:
-        assert (await keys.revoke(session, "newer")).revoked_at == revoked.revoked_at
+        assert (await keys.revoke(session, NEWER)).revoked_at == revoked.revoked_at
         assert await keys.by_hmac(session, b"1") == revoked
 
 
