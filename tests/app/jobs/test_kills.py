@@ -16,7 +16,7 @@ from tests.app.live import live
 @pytest.mark.encoder
 def test_killed_workers_lose_nothing_and_double_nothing(command: Command, database_url: str, home: Path) -> None:
     photos, campaign = home / "photos", Campaign()
-    with scripted(latency=1.5) as engine, live(database_url, home, sources=(str(photos),)) as server:
+    with scripted(latency=0.4) as engine, live(database_url, home, sources=(str(photos),)) as server:
         wage(campaign, server, environment(command.environment, photos, engine), photos, 2, went_on())
     print(campaign)
     assert (campaign.kills, campaign.acknowledged, campaign.images) == (2, 3, 62)

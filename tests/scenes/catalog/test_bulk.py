@@ -1,10 +1,13 @@
-"""More images in one call than Postgres takes parameters; deletion leaves nothing but that it happened."""
+"""Calls about any number of images; deletion leaves nothing but that it happened."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Engine, event, func, select, text
 
 from scenes.catalog import collections, embeddings, images, publishing, recipes
 from scenes.catalog.collections import CollectionRow
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.postgres
 RECIPE = CaptionRecipe(engine="basic", model="m", prompt="p-1")
 OTHER = CaptionRecipe(engine="basic", model="m", prompt="p-2")
 ENCODER = EncoderRecipe(model="e", weights_digest="0" * 64, wording="whole-1", dimensions=4, max_tokens=16)
-MORE_THAN_PARAMETERS = 66_000
+MANY = 10_000
 
 
 @pytest.fixture
@@ -52,15 +55,22 @@ def failed(name: str) -> tuple[Failed, str, str]:
 
 async def vectorise(catalog: Catalog, collection: CollectionRow) -> None:
     async with catalog.writing() as session:
-        todo = await embeddings.missing(session, collection.id, ENCODER.fingerprint(), MORE_THAN_PARAMETERS)
+        todo = await embeddings.missing(session, collection.id, ENCODER.fingerprint(), MANY)
         rows = [(row_id, plain(np.ones((1, 4), np.float32))) for row_id, _ in todo]
         await embeddings.store(session, collection.id, ENCODER.fingerprint(), rows)
 
 
-async def test_one_call_takes_more_images_than_postgres_takes_parameters(
-    catalog: Catalog, collection: CollectionRow
-) -> None:
-    rows = [machine(str(n)) for n in range(MORE_THAN_PARAMETERS)]
+async def test_no_statement_grows_with_its_rows(catalog: Catalog, collection: CollectionRow) -> None:
+    """Postgres takes 65,535 parameters of a statement, however many images a call is about."""
+    few, many = [machine(f"few {n}") for n in range(3)], [machine(f"many {n}") for n in range(1_000)]
+    with most_parameters() as counted:
+        await write_and_delete(catalog, collection, few)
+        for_few = counted.pop()
+        await write_and_delete(catalog, collection, many)
+        assert 0 < counted.pop() <= for_few
+
+
+async def write_and_delete(catalog: Catalog, collection: CollectionRow, rows: list[Publication]) -> None:
     ids = [row.image_id for row in rows]
     async with catalog.writing() as session:
         assert await publishing.publish(session, collection.id, rows) == PublishCounts(published=len(rows))
@@ -68,11 +78,27 @@ async def test_one_call_takes_more_images_than_postgres_takes_parameters(
     await vectorise(catalog, collection)
     async with catalog.reading() as session:
         assert len(await publishing.known_under(session, collection.id, RECIPE.fingerprint(), ids)) == len(rows)
-        assert len(await images.by_rows(session, collection.id, range(2 * len(rows)))) == len(rows)
+        assert len(await images.by_rows(session, collection.id, range(10_000))) == len(rows)
         assert await embeddings.count_missing(session, collection.id, ENCODER.fingerprint()) == 0
     async with catalog.writing() as session:
         assert await images.delete(session, collection.id, ids) == len(rows)
         assert (await collections.counts(session, collection.id)).images == 0
+
+
+@contextmanager
+def most_parameters() -> Iterator[list[int]]:
+    """The one number in the list is that of the statement with most parameters since it was taken out."""
+    counted: list[int] = []
+
+    def count(_connection: Any, _cursor: Any, _statement: str, parameters: Any, *_more: Any) -> None:
+        sets = parameters if isinstance(parameters, list) else [parameters]
+        counted[:] = [max([*counted, *(len(one) for one in sets)])]
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        yield counted
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
 
 
 async def test_a_deleted_image_leaves_nothing_but_its_tombstone(catalog: Catalog, collection: CollectionRow) -> None:
