@@ -10,35 +10,35 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from app.access import KeyCache
-from app.following import has_started
-from app.jobs.desk import Desk
+from app.http.access import KeyCache
+from app.http.limits import KeyLimits, open_streams, open_uploads
+from app.http.security import Secret
+from app.http.server.parent_process import has_started
+from app.http.telemetry.metrics import Metrics
+from app.http.telemetry.request_log import REQUESTS
+from app.http.telemetry.tracing import open_tracing
+from app.jobs.service import Desk
 from app.keys.service import Keys
-from app.limits import KeyLimits, open_streams, open_uploads
 from app.main import create_app
-from app.metrics import Metrics
-from app.request_log import REQUESTS
 from app.search.embedding import BackgroundEmbedding
 from app.search.expiry import purging
 from app.search.log import batching
 from app.search.recall import RecallWatch
 from app.search.service import make_service
-from app.security import Secret
 from app.settings import Settings
 from app.state import State
-from app.tracing import open_tracing
 from app.uploads.spool import Spool
-from app.workers import counting_workers
-from indexer.faiss_gpu import FaissGpu
-from indexer.gpu_replica import Accelerator
-from indexer.loading import itself
-from indexer.recall_sample import RecallSampler
-from indexer.reranking import Reranking
-from indexer.serving_encoder import EncoderLoader
+from app.worker.alive import counting_workers
+from indexer.encoding.serving import EncoderLoader
+from indexer.releases.loading import itself
+from indexer.releases.recall_sample import RecallSampler
+from indexer.retrieval.reranking import Reranking
+from indexer.vectors.faiss_gpu import FaissGpu
+from indexer.vectors.gpu_replica import Accelerator
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres, with_driver
-from scenes.catalog.engine import Catalog
-from scenes.machine import cores_for_each
-from scenes.private import open_home, restrict_new_files
+from scenes.host.private_files import open_home, restrict_new_files
+from scenes.host.processes import cores_for_each
 
 POOL_SIZE = 10
 _SWITCH_S = 0.0005
@@ -121,7 +121,7 @@ def _reranking(config: Settings) -> Reranking | None:
     """The re-ranker that is set, warm. Raises `BadInput` (`reranker_invalid`), `EnvironmentMissing`."""
     if config.reranker is None:
         return None
-    from indexer.cross_encoder import FolderReranker
+    from indexer.retrieval.cross_encoder import FolderReranker
 
     reranker = FolderReranker.load(config.reranker)
     _log.info("searches are re-ranked by %s", reranker.name)

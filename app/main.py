@@ -10,27 +10,27 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 
-from app import problems
-from app.admission import Admission
 from app.audit.endpoints import router as audit_router
-from app.authentication import Authentication
-from app.bounds import Bounds
 from app.collections.endpoints import router as collections_router
 from app.health.endpoints import router as health_router
-from app.idempotency import Idempotency
+from app.http import problems
+from app.http.middleware.admission import Admission
+from app.http.middleware.authentication import Authentication
+from app.http.middleware.bounds import Bounds
+from app.http.middleware.idempotency import Idempotency
+from app.http.middleware.requests import Watch
+from app.http.telemetry.metrics import Metrics
+from app.http.telemetry.tracing import Tracing
 from app.images.descriptions import bulk_router
 from app.images.descriptions import router as descriptions_router
 from app.images.endpoints import router as images_router
 from app.jobs.endpoints import router as jobs_router
 from app.keys.endpoints import router as keys_router
-from app.metrics import Metrics
 from app.pages.router import mount as mount_pages
 from app.search.endpoints import router as search_router
 from app.search.quick import QuickSearch
 from app.state import State
-from app.tracing import Tracing
 from app.uploads.endpoints import router as uploads_router
-from app.watch import Watch
 
 VERSION = "0.1.0"
 ROUTERS = (
@@ -49,7 +49,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _SENT = ("Authorization", "Content-Type", "If-Match", "Idempotency-Key", "X-Request-Id")
 _SHOWN = ("ETag", "Location", "Retry-After", "X-Request-Id")
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-"""FastAPI's own names collections; `app.tracing` and `app.metrics` tell what may be told."""
+"""FastAPI's own names collections; `app.http.telemetry` reports what may be reported."""
 _ABOUT = "Find images by words without looking at them. Every error is application/problem+json with a stable code."
 
 

@@ -7,10 +7,10 @@ import platformdirs
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.limits import MOST_STREAMS, MOST_UPLOADS, STREAMS_PER_KEY, UPLOADS_PER_KEY
-from scenes.allowed_models import AllowedModels
-from scenes.machine import cores_for_each
-from scenes.sources import checked_root
+from app.http.limits import MOST_STREAMS, MOST_UPLOADS, STREAMS_PER_KEY, UPLOADS_PER_KEY
+from scenes.allowed.models import AllowedModels
+from scenes.allowed.sources import checked_root
+from scenes.host.processes import cores_for_each
 
 JobSource = Annotated[str, AfterValidator(checked_root)]
 ADMITTED_PER_CORE = 64

@@ -5,15 +5,15 @@ from typing import Protocol, cast
 
 from fastapi import Request
 
-from app.jobs.desk import Desk
-from app.limits import WRITES_PER_KEY, KeyLimits, Shares, Turns, open_streams, open_uploads
-from app.metrics import Metrics
+from app.http.limits import WRITES_PER_KEY, KeyLimits, Shares, Turns, open_streams, open_uploads
+from app.http.security import Secret
+from app.http.telemetry.metrics import Metrics
+from app.jobs.service import Desk
 from app.search.embedding import BackgroundEmbedding
 from app.search.log import BatchLog
 from app.search.service import SearchService
-from app.security import Secret
-from scenes.allowed_models import AllowedModels
-from scenes.catalog.engine import Catalog
+from scenes.allowed.models import AllowedModels
+from scenes.catalog.connection import Catalog
 from scenes.catalog.keys import KeyRow
 
 

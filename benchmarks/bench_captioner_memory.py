@@ -18,12 +18,12 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks import recording
-from captioner.batches import BatchFolder
-from captioner.describer import Answer, Reply, Request
-from captioner.run import caption
+from captioner.batches.folder import BatchFolder
+from captioner.batches.latest_records import finished
+from captioner.batches.status import status
+from captioner.engines.engine import Answer, Reply, Request
+from captioner.pipeline.run import caption
 from captioner.sources import Item
-from captioner.standing import finished
-from captioner.status import status
 from scenes.recipe import CaptionRecipe
 
 MEASURED = ("captioner", "scenes/artifact.py", "scenes/outcome.py", "scenes/description.py")

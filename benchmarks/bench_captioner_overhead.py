@@ -17,11 +17,11 @@ import httpx
 from PIL import Image
 
 from benchmarks import recording
-from captioner.batches import BatchFolder
-from captioner.describer import Picture, Request
-from captioner.openai_describer import OpenAIDescriber, Server, chat_body
-from captioner.reading import READ_AHEAD
-from captioner.run import caption
+from captioner.batches.folder import BatchFolder
+from captioner.engines.engine import Picture, Request
+from captioner.engines.openai import OpenAIDescriber, Server, chat_body
+from captioner.pipeline.reading import READ_AHEAD
+from captioner.pipeline.run import caption
 from captioner.sources import items
 from scenes.recipe import CaptionRecipe
 

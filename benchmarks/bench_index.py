@@ -16,17 +16,19 @@ from benchmarks.index_systems import NAMES, RECALL, THREADS
 from benchmarks.index_vectors import SEED, WORK, neighbour_likeness, sample
 
 SEARCHED = (
-    "indexer/delta.py",
-    "indexer/exact_index.py",
-    "indexer/faiss_index.py",
-    "indexer/likely_queries.py",
-    "indexer/measuring.py",
-    "indexer/scoring.py",
-    "indexer/snapshot.py",
-    "indexer/tuning.py",
-    "indexer/vector_store.py",
+    "indexer/releases/delta.py",
+    "indexer/vectors/exact_index.py",
+    "indexer/vectors/faiss_index.py",
+    "indexer/releases/tuning_queries.py",
+    "indexer/vectors/measuring.py",
+    "indexer/vectors/scoring.py",
+    "indexer/releases/index_reader.py",
+    "indexer/vectors/tuning.py",
+    "indexer/vectors/vector_store.py",
 )
-BUILT = tuple(name for name in SEARCHED if name not in ("indexer/delta.py", "indexer/snapshot.py"))
+BUILT = tuple(
+    name for name in SEARCHED if name not in ("indexer/releases/delta.py", "indexer/releases/index_reader.py")
+)
 HARNESS = ("benchmarks/index_peers.py", "benchmarks/index_systems.py", "benchmarks/index_vectors.py")
 MEASURED = (*SEARCHED, *HARNESS)
 SIZES = (10_000, 100_000, 1_000_000)

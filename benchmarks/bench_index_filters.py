@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks.recording import record
-from indexer.encoder import Vectors
-from indexer.filtered import search_filtered
-from indexer.release import build
-from indexer.scoring import exact_scores
-from indexer.searcher import Searcher
-from indexer.snapshot import Snapshot
+from indexer.encoding.encoder import Vectors
+from indexer.releases.index_reader import Snapshot
+from indexer.releases.release import build
+from indexer.releases.searcher import Searcher
+from indexer.retrieval.filtered import search_filtered
+from indexer.vectors.scoring import exact_scores
 from scenes.catalog import collections, embeddings, publishing, recipes
 from scenes.catalog.collections import CollectionRow
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
 from scenes.catalog.embeddings import Embedding
-from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection
 from scenes.description import SceneDescription
@@ -33,8 +33,8 @@ from scenes.recipe import EncoderRecipe
 
 NAME = "bench_index_filters"
 MEASURED = (
-    "indexer/filtered.py",
-    "indexer/snapshot.py",
+    "indexer/retrieval/filtered.py",
+    "indexer/releases/index_reader.py",
     "scenes/catalog/filter_sql.py",
     "benchmarks/bench_index_filters.py",
 )

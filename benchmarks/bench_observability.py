@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import recording
 from benchmarks.observed import SIDES, WARM_ROUNDS, ObservedPlan
 from benchmarks.servers import AS_SERVED, imported, loaded, served
-from indexer.made_up_scenes import corpus
+from indexer.evaluation.synthetic_corpus import corpus
 from scenes.catalog.embedded import postgres
 
 NAME = "bench_observability"

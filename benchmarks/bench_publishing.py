@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmarks.recording import record
 from scenes.catalog import collections, publishing, recipes
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
-from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication, PublishCounts
 from scenes.collection import Collection
 from scenes.description import SceneDescription, SceneObject, Setting

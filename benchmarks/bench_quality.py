@@ -16,22 +16,23 @@ import numpy as np
 from benchmarks import quality_page
 from benchmarks.quality_probability import described_by_people, probability
 from benchmarks.recording import ROOT, record
-from indexer.encoder import Encoded, Encoder
+from indexer.encoding.encoder import Encoded, Encoder
+from indexer.encoding.serving import load_encoder
 from indexer.evaluation.composition import Composition, composed, read_composition
 from indexer.evaluation.dataset import Dataset, read_beir
 from indexer.evaluation.evaluating import Evaluation, PairedDescriptions, evaluate
 from indexer.evaluation.intervals import Interval, interval
-from indexer.ranking import Ranking
-from indexer.serving_encoder import load_encoder
-from scenes.models import BASE_ENCODER, DEFAULT_ENCODER
+from indexer.retrieval.ranking import Ranking
 from scenes.recipe import EncoderRecipe
 from scenes.relevance import Relevance
+from scenes.weights.registry import BASE_ENCODER, DEFAULT_ENCODER
 
 MEASURED = (
-    "indexer/evaluation", "indexer/ranking.py", "indexer/late_interaction.py",
-    "indexer/compiled.py", "indexer/late_kernel.py", "indexer/words.py", "indexer/embedding.py",
+    "indexer/evaluation", "indexer/retrieval/ranking.py", "indexer/retrieval/late_interaction.py",
+    "indexer/vectors/compiled.py", "indexer/retrieval/maxsim.py", "indexer/encoding/token_head.py",
+    "indexer/encoding/embedding.py",
     "scenes/relevance.py", "scenes/wording.py",
-    "scenes/wordsight-minilm-1.npz", "scenes/wordsight-minilm-1.json",
+    "scenes/weights/wordsight-minilm-1.npz", "scenes/weights/wordsight-minilm-1.json",
     "benchmarks/bench_quality.py", "benchmarks/quality_probability.py", "benchmarks/far_off_queries.txt",
 )  # fmt: skip
 DENSE = Ranking(dense=1.0, words=0.0, pairs=0.0)

@@ -17,19 +17,19 @@ from typing import Any
 
 import numpy as np
 
+from app.http.security import Secret
 from app.search.service import make_service
-from app.security import Secret
 from benchmarks.recording import ROOT, record
-from indexer.embedding import embed
-from indexer.encoder import Encoded, Encoder
-from indexer.ranking import Ranking
-from indexer.release import build
-from indexer.serving_encoder import load_encoder
+from indexer.encoding.embedding import embed
+from indexer.encoding.encoder import Encoded, Encoder
+from indexer.encoding.serving import load_encoder
+from indexer.releases.release import build
+from indexer.retrieval.ranking import Ranking
 from scenes.answer import Query
 from scenes.catalog import collections, embeddings, publishing, recipes
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
 from scenes.catalog.embeddings import Embedding
-from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.catalog.searches import StoredSearch
 from scenes.collection import Collection

@@ -13,16 +13,17 @@ import numpy as np
 from app.cli import run
 from benchmarks.bench_quality import PAIRS, SETS, Remembering, row_of, with_bars
 from benchmarks.recording import ROOT, record
+from indexer.encoding.serving import load_encoder
 from indexer.evaluation.dataset import read_beir
-from indexer.ranking import Ranking
-from indexer.serving_encoder import load_encoder
-from scenes.models import DEFAULT_ENCODER
+from indexer.retrieval.ranking import Ranking
+from scenes.weights.registry import DEFAULT_ENCODER
 
 NAME = "bench_seeds"
 MEASURED = (
-    "indexer/calibration", "indexer/evaluation", "indexer/ranking.py", "indexer/late_interaction.py",
-    "indexer/compiled.py", "indexer/late_kernel.py", "indexer/words.py", "scenes/wording.py",
-    "scenes/wordsight-minilm-1.npz",
+    "indexer/calibration", "indexer/evaluation", "indexer/retrieval/ranking.py",
+    "indexer/retrieval/late_interaction.py",
+    "indexer/vectors/compiled.py", "indexer/retrieval/maxsim.py", "indexer/encoding/token_head.py", "scenes/wording.py",
+    "scenes/weights/wordsight-minilm-1.npz",
     "benchmarks/bench_seeds.py",
 )  # fmt: skip
 SEEDS = (1, 2)

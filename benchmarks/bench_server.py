@@ -25,14 +25,14 @@ from benchmarks import recording
 from benchmarks.encoder_alone import AlonePlan
 from benchmarks.load import Plan
 from benchmarks.servers import AS_SERVED, SEARCH, Ours, loaded, ours, pace, served
+from indexer.encoding.sentence_encoder import SentenceEncoder
+from indexer.encoding.serving import Runtime
 from indexer.evaluation.gallery import Gallery
-from indexer.made_up_scenes import Corpus, corpus
-from indexer.ranking import Ranking
-from indexer.sentence_encoder import SentenceEncoder
-from indexer.serving_encoder import Runtime
+from indexer.evaluation.synthetic_corpus import Corpus, corpus
+from indexer.retrieval.ranking import Ranking
 from scenes.description import SceneDescription
-from scenes.machine import cores
-from scenes.models import DEFAULT_ENCODER, find_model
+from scenes.host.processes import cores
+from scenes.weights.registry import DEFAULT_ENCODER, find_model
 
 MEASURED = (
     "app",

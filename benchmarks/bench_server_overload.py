@@ -22,7 +22,7 @@ from benchmarks.load import Pace, Plan
 from benchmarks.open_load import OpenPlan
 from benchmarks.resident import memory, resident
 from benchmarks.servers import SEARCH, Ours, loaded, ours, pace, served
-from indexer.made_up_scenes import corpus
+from indexer.evaluation.synthetic_corpus import corpus
 
 NAME = "bench_server_overload"
 MEASURED = (

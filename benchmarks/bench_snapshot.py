@@ -18,23 +18,23 @@ import numpy as np
 
 from benchmarks.bench_publishing import RECIPE, _publication
 from benchmarks.recording import ROOT, record
-from indexer.archive.file import opened
-from indexer.archive.restoring import restore
-from indexer.archive.taking import take
-from indexer.release import build
+from indexer.backup.create import take
+from indexer.backup.file import opened
+from indexer.backup.restore import restore
+from indexer.releases.release import build
 from scenes.catalog import collections, embeddings, publishing, recipes
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
 from scenes.catalog.embeddings import Embedding
-from scenes.catalog.engine import Catalog
 from scenes.collection import Collection
 from scenes.recipe import EncoderRecipe
-from scenes.signing import Signer
+from scenes.signing.signer import Signer
 
 NAME = "bench_snapshot"
 MEASURED = (
     "indexer/archive",
-    "scenes/catalog/archiving.py",
-    "scenes/catalog/erasing.py",
+    "scenes/catalog/backup_rows.py",
+    "scenes/catalog/erasures.py",
     "benchmarks/bench_snapshot.py",
 )
 SIZES = (4_000, 20_000)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import uvloop
 
-from indexer.encoder import Encoder
-from indexer.microbatch import MicroBatcher, itself
-from indexer.serving_encoder import Runtime, load_encoder
-from scenes.machine import cores
+from indexer.encoding.encoder import Encoder
+from indexer.encoding.micro_batch import MicroBatcher, itself
+from indexer.encoding.serving import Runtime, load_encoder
+from scenes.host.processes import cores
 
 _AT_ONCE = 32
 _TOGETHER = 512

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoder import Vectors
+from indexer.encoding.encoder import Vectors
 
 _ROWS = 10_000
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)

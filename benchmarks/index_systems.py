@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from benchmarks.index_peers import Hnswlib, Pgvector, System, Usearch
 from benchmarks.index_vectors import WORK, Sample, phrases_asked, sample
-from indexer.encoder import Vectors
+from indexer.encoding.encoder import Vectors
 
 RECALL = 0.99
 EFFORTS = (10, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1_024)
@@ -39,10 +39,10 @@ class Wordsight:
     """A release opened as a server opens it, every file's checksum first, and searched through a snapshot."""
 
     def build(self, vectors: Vectors, folder: Path) -> None:
-        from indexer.likely_queries import save
-        from indexer.release import KIND
-        from indexer.tuning import make, plan
-        from indexer.vector_store import VectorStore
+        from indexer.releases.release import KIND
+        from indexer.releases.tuning_queries import save
+        from indexer.vectors.tuning import make, plan
+        from indexer.vectors.vector_store import VectorStore
         from scenes.artifact import write_folder
 
         def fill(beside: Path) -> None:
@@ -54,9 +54,9 @@ class Wordsight:
         write_folder(folder / "release", KIND, {}, fill)
 
     def open(self, folder: Path) -> None:
-        from indexer.exact_index import ExactIndex
-        from indexer.faiss_index import FaissIndex
-        from indexer.release import KIND
+        from indexer.releases.release import KIND
+        from indexer.vectors.exact_index import ExactIndex
+        from indexer.vectors.faiss_index import FaissIndex
         from scenes.artifact import verify_folder
 
         manifest = verify_folder(folder / "release", KIND)
@@ -75,7 +75,7 @@ class Wordsight:
         if effort == 0 or self.index.recipe.kind == "exact":
             return self._snapshot
         if effort != getattr(self, "_effort", 0):
-            from indexer.faiss_index import Effort
+            from indexer.vectors.faiss_index import Effort
 
             self._effort = effort
             refine = self.index.recipe.parameters["refine"]
@@ -154,8 +154,8 @@ def _timed(search: Callable[[Vectors], NDArray[np.int64]], given: Sample, part: 
 
 
 def _snapshot(index: Any) -> Any:
-    from indexer.delta import Delta
-    from indexer.snapshot import Snapshot
+    from indexer.releases.delta import Delta
+    from indexer.releases.index_reader import Snapshot
 
     return Snapshot(1, 1, None, None, index, Delta.empty(1, index.dimensions), np.empty(0, np.int64))
 
@@ -201,7 +201,15 @@ def _system(name: str, stack: ExitStack) -> System:
 
 def _import() -> None:
     """Importing is not part of opening an index; torch comes before faiss."""
-    for name in ("torch", "faiss", "hnswlib", "usearch.index", "psycopg", "indexer.release", "scenes.catalog.embedded"):
+    for name in (
+        "torch",
+        "faiss",
+        "hnswlib",
+        "usearch.index",
+        "psycopg",
+        "indexer.releases.release",
+        "scenes.catalog.embedded",
+    ):
         importlib.import_module(name)
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.recording import ROOT
-from indexer.encoder import Vectors
-from indexer.likely_queries import HOW_MANY, phrases
-from indexer.measuring import truth
-from indexer.serving_encoder import load_encoder
-from indexer.vector_store import VectorStore
+from indexer.encoding.encoder import Vectors
+from indexer.encoding.serving import load_encoder
+from indexer.releases.tuning_queries import HOW_MANY, phrases
+from indexer.vectors.measuring import truth
+from indexer.vectors.vector_store import VectorStore
 
 DATA = Path(os.environ.get("WORDSIGHT_DATA", ROOT.parent / "shared" / "data"))
 WORK = ROOT / ".build" / "bench_index"

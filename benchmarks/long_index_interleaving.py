@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import recording
-from indexer.tuning import PROMISED_RECALL
+from indexer.vectors.tuning import PROMISED_RECALL
 from scenes.artifact import write_file
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
-from scenes.catalog.engine import Catalog
-from tests.indexer.interleaving import GRAPH, LISTS, Interleaving, leave_nothing_behind
+from tests.indexer.releases.interleaving import GRAPH, LISTS, Interleaving, leave_nothing_behind
 
 MEASURED = (
-    "indexer/delta.py",
-    "indexer/embedding.py",
-    "indexer/exact_index.py",
-    "indexer/faiss_index.py",
-    "indexer/gathering.py",
-    "indexer/loading.py",
-    "indexer/release.py",
-    "indexer/scoring.py",
-    "indexer/searcher.py",
-    "indexer/snapshot.py",
-    "indexer/vector_store.py",
+    "indexer/releases/delta.py",
+    "indexer/encoding/embedding.py",
+    "indexer/vectors/exact_index.py",
+    "indexer/vectors/faiss_index.py",
+    "indexer/releases/export.py",
+    "indexer/releases/loading.py",
+    "indexer/releases/release.py",
+    "indexer/vectors/scoring.py",
+    "indexer/releases/searcher.py",
+    "indexer/releases/index_reader.py",
+    "indexer/vectors/vector_store.py",
     "scenes/catalog/embeddings.py",
     "scenes/catalog/publishing.py",
     "scenes/catalog/releases.py",
-    "tests/indexer/interleaving.py",
+    "tests/indexer/releases/interleaving.py",
 )
 SEED = 100
 WORLDS = 12

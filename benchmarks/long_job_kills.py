@@ -14,12 +14,12 @@ from tests.app.live import live
 from tests.conftest import open_folder
 
 MEASURED = (
-    "app/cli/performing.py",
+    "app/worker/job_executor.py",
     "app/cli/worker.py",
     "app/jobs",
     "app/uploads",
-    "captioner/publish.py",
-    "captioner/run.py",
+    "captioner/batches/publish.py",
+    "captioner/pipeline/run.py",
     "scenes/catalog/jobs.py",
     "scenes/catalog/queue.py",
     "tests/app/jobs/killing.py",

@@ -21,7 +21,7 @@ from app.client import AsyncWordsight
 from app.search.known import FRESH
 from benchmarks import recording
 from benchmarks.servers import PROGRAM, command, imported
-from indexer.made_up_scenes import corpus
+from indexer.evaluation.synthetic_corpus import corpus
 from scenes.catalog.embedded import postgres
 from tests.app.serving import served
 from tests.conftest import open_folder

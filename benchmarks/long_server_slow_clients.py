@@ -1,8 +1,8 @@
 """A minute of clients that send slowly, without an end, or never read: the server stays alive and serves the others.
 
-Two server processes with everything on. Hundreds of connections of every kind in `tests.app.slow_clients` come from
-other addresses and come back as soon as they were sent away; some hold a good key. Meanwhile others search, and ask
-over a new connection each time whether the server is alive.
+Two server processes with everything on. Hundreds of connections of every kind in `tests.app.http.server.slow_clients`
+come from other addresses and come back as soon as they were sent away; some hold a good key. Meanwhile others search,
+and ask over a new connection each time whether the server is alive.
 """
 
 import asyncio
@@ -16,13 +16,19 @@ from typing import Any
 
 from benchmarks import recording
 from benchmarks.servers import command, imported
-from indexer.made_up_scenes import corpus
+from indexer.evaluation.synthetic_corpus import corpus
 from scenes.catalog.embedded import postgres
+from tests.app.http.server.slow_clients import Seen, Target, drive
 from tests.app.serving import served
-from tests.app.slow_clients import Seen, Target, drive
 from tests.conftest import open_folder
 
-MEASURED = ("app", "indexer", "scenes", "benchmarks/long_server_slow_clients.py", "tests/app/slow_clients.py")
+MEASURED = (
+    "app",
+    "indexer",
+    "scenes",
+    "benchmarks/long_server_slow_clients.py",
+    "tests/app/http/server/slow_clients.py",
+)
 SEED = 20_261_201
 SECONDS = float(os.environ.get("LONG_SLOW_CLIENTS_SECONDS", "60"))
 PROCESSES = 2

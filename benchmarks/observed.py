@@ -24,13 +24,13 @@ from fastapi import FastAPI
 from numpy.typing import NDArray
 
 from app.asgi import opened
+from app.http.telemetry.metrics import Metrics
+from app.http.telemetry.request_log import HELD_S, REQUESTS
+from app.http.telemetry.tracing import open_tracing
 from app.keys.service import Keys
 from app.main import create_app
-from app.metrics import Metrics
-from app.request_log import HELD_S, REQUESTS
 from app.settings import Settings
 from app.state import State
-from app.tracing import open_tracing
 from benchmarks.servers import SEARCH
 
 SIDES = ("off", "off_again", "default", "logged", "traced")

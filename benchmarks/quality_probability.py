@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from indexer.calibration.pairs import joined
 from indexer.calibration.relevance import logistic
-from indexer.encoder import Encoder
+from indexer.encoding.encoder import Encoder
 from indexer.evaluation.dataset import Dataset
 from indexer.evaluation.gallery import Gallery
 from indexer.evaluation.reliability import Reliability, recognised, reliability
-from indexer.ranking import Ranking
+from indexer.retrieval.ranking import Ranking
 from scenes.description import SceneDescription
 from scenes.relevance import Relevance, gaps
 

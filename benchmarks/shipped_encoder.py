@@ -18,17 +18,17 @@ from typing import Any
 from app.cli import run
 from benchmarks.recording import ROOT
 from indexer.calibration.calibrating import as_dataset, figures, split
+from indexer.calibration.encoder_delta import WEIGHTS, apply_delta, write_delta
 from indexer.calibration.pairs import read_pairs, without
 from indexer.calibration.relevance import fit_relevance
-from indexer.encoder_delta import WEIGHTS, apply_delta, write_delta
+from indexer.encoding.sentence_encoder import SentenceEncoder
+from indexer.encoding.token_head import HEAD
 from indexer.evaluation.dataset import read_beir
 from indexer.evaluation.evaluating import evaluate
-from indexer.ranking import Ranking
-from indexer.sentence_encoder import SentenceEncoder
-from indexer.words import HEAD
+from indexer.retrieval.ranking import Ranking
 from scenes.artifact import file_sha256, write_file
-from scenes.models import BASE_ENCODER, DEFAULT_ENCODER, find_model
 from scenes.relevance import MANIFEST
+from scenes.weights.registry import BASE_ENCODER, DEFAULT_ENCODER, find_model
 
 BUILD = ROOT / ".build" / "encoder"
 SCENES = ROOT / "scenes"

@@ -6,8 +6,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from scenes.description import SceneDescription, storable
+from scenes.fields import FIELDS
 from scenes.identity import ImageId
-from scenes.parts import FIELDS
 
 MAX_QUERY_CHARACTERS = 10_000
 MAX_K = 1_000
@@ -32,7 +32,7 @@ QueryText = Annotated[
 
 _FieldName = Annotated[str, StringConstraints(max_length=100), Field(description=f"One of {', '.join(FIELDS)}.")]
 FieldNames = Annotated[tuple[_FieldName, ...], Field(min_length=1, max_length=len(FIELDS))]
-"""Fields of descriptions; `scenes.parts.fields_of` refuses all others, telling which there are."""
+"""Fields of descriptions; `scenes.fields.fields_of` refuses all others, telling which there are."""
 _EXAMPLES: list[JsonValue] = [
     {"query": "a red bus in the snow", "k": 5},
     {"query": "stop sign", "fields": ["visible_text"]},

@@ -12,7 +12,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from scenes.errors import Corrupt
-from scenes.private import make_folder
+from scenes.host.private_files import make_folder
 
 MANIFEST = "manifest.json"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -12,8 +12,8 @@ import pytest
 import pytest_socket
 from hypothesis import settings
 
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
-from scenes.catalog.engine import Catalog
 from scenes.catalog.migrations import migrate
 
 SOCKET_GROUPS = {"postgres", "encoder", "vllm", "browser", "cli", "http"}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from captioner.samples import copy_samples
-from indexer.made_up_scenes import corpus
+from captioner.pipeline.samples import copy_samples
+from indexer.evaluation.synthetic_corpus import corpus
 from tests.beir import write_set
-from tests.indexer.rerankers import tiny_cross_encoder
+from tests.indexer.retrieval.rerankers import tiny_cross_encoder
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 BLOCK = re.compile(

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from app.access import CallerDependency
-from app.problems import responses
+from app.http.access import CallerDependency
+from app.http.problems import responses
 from app.state import state_of
 from scenes.catalog import audit
 from scenes.catalog.keys import EVERY_COLLECTION

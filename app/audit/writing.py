@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.access import Caller
+from app.http.access import Caller
+from app.http.transaction import writing
 from app.state import State
-from app.turn import writing
 from scenes.catalog import audit
-from scenes.catalog.engine import WriteSession
+from scenes.catalog.connection import WriteSession
 
 
 @asynccontextmanager

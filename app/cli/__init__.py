@@ -9,7 +9,7 @@ import typer
 
 from app.cli import output, stopping
 from scenes.errors import WordsightError
-from scenes.private import restrict_new_files
+from scenes.host.private_files import restrict_new_files
 
 COMMANDS: tuple[str, ...] = (
     "ingest",

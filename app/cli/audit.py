@@ -11,7 +11,7 @@ from app.cli.wiring import with_catalog
 
 if TYPE_CHECKING:
     from scenes.catalog.audit import Entry
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
 
 Of = Annotated[str | None, typer.Option("--collection", "-c", help="Only writes to this collection.")]
 By = Annotated[str | None, typer.Option("--key", help="Only writes by this key id.")]

@@ -38,7 +38,7 @@ def calibrate(
     from indexer.calibration.pairs import read_pairs, without
     from indexer.calibration.training import Plan
     from indexer.evaluation.dataset import read_beir
-    from scenes.models import BASE_ENCODER
+    from scenes.weights.registry import BASE_ENCODER
 
     sets = [read_beir(folder) for folder in apart_from or []]
     texts = {query for one in sets for query in one.queries}

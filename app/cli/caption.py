@@ -37,8 +37,8 @@ def run(
     A second run goes on where the first one stopped and tries again what failed; several machines may share OUT.
     Take the folder to a machine with the database and run `wordsight publish OUT --collection C` there.
     """
+    from captioner.pipeline.stop import Stop
     from captioner.sources import check
-    from captioner.stop import Stop
 
     check(source)
     with captioning.open_describer(options.choice) as describer, Stop().on_signals() as stop:
@@ -51,7 +51,7 @@ def run(
 
 def status(folder: DirArgument, as_json: Json = False) -> int:
     """Say how far the batches in DIR are: described, refused, failed, pending, and why; also while a run goes on."""
-    from captioner.status import status as count
+    from captioner.batches.status import status as count
 
     found = count(folder)
     body = {name: getattr(found, name) for name in ("pending", "described", "refused", "failed")}
@@ -78,9 +78,9 @@ def retry(
     The sources are read once more from where they were. Options of the engine that change no result, such as
     --base-url, go after --.
     """
-    from captioner.batches import BatchFolder
-    from captioner.retry import checked_reason
-    from captioner.status import status as count
+    from captioner.batches.folder import BatchFolder
+    from captioner.batches.retry import checked_reason
+    from captioner.batches.status import status as count
 
     checked_reason(reason)
     batches = BatchFolder.all_in(folder)
@@ -100,7 +100,7 @@ def estimate(
     as_json: Json = False,
 ) -> int:
     """Say what captioning SOURCE would take, from a sample: images, tokens, hours of this machine, disk, money."""
-    from captioner.estimating import estimate as measure
+    from captioner.pipeline.estimate import estimate as measure
     from captioner.sources import Shard, check, items
 
     check(source)

@@ -71,7 +71,7 @@ class CaptionOptions:
     @property
     def exif_names(self) -> tuple[str, ...]:
         """The tags to keep, sorted. Raises `BadInput` (`exif_unknown`)."""
-        from captioner.exif import NAMES
+        from captioner.images.exif import NAMES
 
         names = tuple(sorted({name.strip() for name in (self.keep_exif or "").split(",")} - {""}))
         unknown = [name for name in names if name not in NAMES]

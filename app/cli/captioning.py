@@ -15,13 +15,13 @@ from app.settings import Settings
 from scenes.errors import BadInput
 
 if TYPE_CHECKING:
-    from captioner.batches import BatchFolder
-    from captioner.describer import Describer
-    from captioner.run import Known, Plan, Redact
+    from captioner.batches.cleanup import Swept
+    from captioner.batches.folder import BatchFolder
+    from captioner.engines.engine import Describer
+    from captioner.pipeline.run import Known, Plan, Redact
+    from captioner.pipeline.stop import Stop
+    from captioner.pipeline.tally import Tally
     from captioner.sources import Item
-    from captioner.stop import Stop
-    from captioner.sweeping import Swept
-    from captioner.tally import Tally
     from scenes.recipe import CaptionRecipe
 
 
@@ -39,7 +39,7 @@ def open_describer(choice: EngineChoice) -> Iterator["Describer"]:
 
 def whole_recipe(describer: "Describer", options: CaptionOptions) -> "CaptionRecipe":
     """The engine's recipe and the gates that were asked for."""
-    from captioner.near_duplicates import POLICY as NEAR
+    from captioner.images.near_duplicates import POLICY as NEAR
     from captioner.redaction.loading import POLICY
     from scenes.recipe import Verification
 
@@ -53,7 +53,7 @@ def whole_recipe(describer: "Describer", options: CaptionOptions) -> "CaptionRec
 
 def plan(recipe: "CaptionRecipe", options: CaptionOptions | None = None, *, round_: int = 0) -> "Plan":
     """The bounds that were asked for and the recipe's redaction. Raises `EnvironmentMissing` where it can't run."""
-    from captioner.run import Plan
+    from captioner.pipeline.run import Plan
 
     hours = options.budget_hours if options else None
     return Plan(
@@ -73,8 +73,8 @@ def caption_source(
     known: "Known | None" = None,
 ) -> "Tally":
     """Caption a source into a folder, with a progress line and a journal for other terminals."""
-    from captioner.progress import Journal
-    from captioner.run import caption
+    from captioner.pipeline.progress import Journal
+    from captioner.pipeline.run import caption
     from captioner.sources import Shard, items
 
     shard = Shard.parse(options.shard)
@@ -98,8 +98,8 @@ def caption_source(
 
 def sweep_source(source: str, folder: "BatchFolder", options: CaptionOptions) -> "Swept | None":
     """Delete what may be deleted, where that was asked for, and say what became of it."""
+    from captioner.batches.cleanup import sweep
     from captioner.sources import Shard, items
-    from captioner.sweeping import sweep
 
     if not options.delete_source:
         return None
@@ -119,14 +119,14 @@ def _redact(recipe: "CaptionRecipe") -> "Redact | None":
 
 def batch_folder(out: Path, recipe: "CaptionRecipe") -> "BatchFolder":
     """The folder of a recipe's batches."""
-    from captioner.batches import BatchFolder
+    from captioner.batches.folder import BatchFolder
 
     return BatchFolder.for_recipe(out, recipe)
 
 
 def retry_all(batches: list["BatchFolder"], reason: str, engine_options: list[str], *, consent: bool) -> "Tally":
     """Try again, recipe by recipe, what ended for a reason."""
-    from captioner.tally import Tally
+    from captioner.pipeline.tally import Tally
 
     total = Tally()
     for folder in batches:
@@ -136,12 +136,12 @@ def retry_all(batches: list["BatchFolder"], reason: str, engine_options: list[st
 
 
 def _retry(folder: "BatchFolder", reason: str, engine_options: list[str], *, consent: bool) -> "Tally":
-    from captioner.id_table import IdTable
-    from captioner.progress import last_engine_options
-    from captioner.retry import items_again, next_round, wanted
-    from captioner.run import caption
-    from captioner.stop import Stop
-    from captioner.tally import Tally
+    from captioner.batches.id_table import IdTable
+    from captioner.batches.retry import items_again, next_round, wanted
+    from captioner.pipeline.progress import last_engine_options
+    from captioner.pipeline.run import caption
+    from captioner.pipeline.stop import Stop
+    from captioner.pipeline.tally import Tally
 
     if next(wanted(folder, reason), None) is None:
         return Tally()

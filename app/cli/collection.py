@@ -13,7 +13,7 @@ from scenes.errors import BadInput
 if TYPE_CHECKING:
     from app.settings import Settings
     from scenes.catalog.collections import CollectionRow
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
 
 Name = Annotated[str, typer.Argument(metavar="COLLECTION", help="Lower-case letters, digits, - and _.")]
 Engine = Annotated[str | None, typer.Option("--engine", metavar="basic|vllm|openai", help="Captioning engine.")]

@@ -51,9 +51,9 @@ def demo(
 
 
 async def _demo() -> list[dict[str, Any]]:
+    from app.http.security import Secret
     from app.search.service import make_service
-    from app.security import Secret
-    from captioner.samples import copy_samples
+    from captioner.pipeline.samples import copy_samples
     from scenes.identity import image_id
 
     config = settings()

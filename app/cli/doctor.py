@@ -16,7 +16,7 @@ from app.cli import output, stopping
 from app.cli.options import Json
 from app.cli.wiring import load_encoder, open_catalog, settings
 from scenes.errors import WordsightError
-from scenes.models import find_model, models_folder, packaged_models, verify_model
+from scenes.weights.registry import find_model, models_folder, packaged_models, verify_model
 
 _NEEDED = {"python", "models", "encoder", "postgres", "disk", "reranker"}
 _FREE_GIB = 2.0
@@ -96,8 +96,8 @@ def _gpu() -> Check:
 
 def _gpu_index() -> Check:
     """The replica's self-test on random vectors, where a GPU is; else what was verified without one."""
-    from indexer import faiss_gpu
-    from indexer.gpu_replica import self_tested
+    from indexer.vectors import faiss_gpu
+    from indexer.vectors.gpu_replica import self_tested
 
     fix = "nothing has to be done: the index runs on the CPU; WORDSIGHT_INDEX_DEVICE=gpu wants pip 'wordsight[gpu]'"
     if not faiss_gpu.seen():
@@ -138,7 +138,7 @@ def _is_safe(version: str) -> bool:
 
 def _reranker(folder: Path) -> Check:
     """Only where WORDSIGHT_RERANKER is set: a server would not start without it."""
-    from indexer.cross_encoder import FolderReranker
+    from indexer.retrieval.cross_encoder import FolderReranker
 
     return _tried("reranker", lambda: FolderReranker.load(folder).name)
 

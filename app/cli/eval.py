@@ -51,7 +51,7 @@ def evaluate(
     from indexer.evaluation.evaluating import evaluate as run
     from indexer.evaluation.evaluating import summarised
     from indexer.evaluation.report import compared, write_report
-    from indexer.ranking import Ranking
+    from indexer.retrieval.ranking import Ranking
 
     read, again = read_beir(dataset, split), load_reranking(reranker)
     if collection is not None:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from indexer.evaluation.dataset import Dataset
     from indexer.evaluation.gallery import Tick
     from indexer.evaluation.measures import Run
-    from indexer.reranking import Reranking
-    from scenes.catalog.engine import Catalog
+    from indexer.retrieval.reranking import Reranking
+    from scenes.catalog.connection import Catalog
     from scenes.catalog.searches import StoredSearch
 
 FOUND = 50
@@ -37,8 +37,8 @@ async def live_run(
     Raises `NotFound` (`collection_unknown`), and `BadInput` (`dataset_foreign`) where the collection knows none of the
     set's documents by its id.
     """
+    from app.http.security import Secret
     from app.search.service import make_service
-    from app.security import Secret
     from scenes.catalog import collections
 
     async with catalog.reading() as session:

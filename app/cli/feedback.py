@@ -11,7 +11,7 @@ from app.cli.options import CollectionOption, Json
 from app.cli.wiring import with_catalog
 
 if TYPE_CHECKING:
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
 
 Out = Annotated[Path, typer.Argument(help="The file to write: JSON Lines of {query, description}.")]
 

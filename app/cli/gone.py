@@ -10,7 +10,7 @@ from app.cli.options import CollectionOption, Json
 from app.cli.wiring import with_catalog
 
 if TYPE_CHECKING:
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
 
 RemoveOption = Annotated[bool, typer.Option("--remove", help="Remove their images from the collection.")]
 _A_TRANSACTION = 1_000
@@ -35,7 +35,7 @@ def gone(
 
 
 async def _gone(catalog: "Catalog", source: str, name: str, *, remove: bool) -> tuple[dict[str, tuple[str, ...]], int]:
-    from captioner.gone import disappeared
+    from captioner.batches.missing_sources import disappeared
     from scenes.catalog import collections, images
 
     async with catalog.reading() as session:

@@ -12,8 +12,8 @@ from app.cli.wiring import checked, load_encoder, with_catalog
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from captioner.jsonl import LineError
-    from scenes.catalog.engine import Catalog
+    from captioner.batches.import_jsonl import LineError
+    from scenes.catalog.connection import Catalog
     from scenes.catalog.publishing import Publication
 
 _ROWS_A_TRANSACTION = 1_000
@@ -59,8 +59,8 @@ def import_(
 
 
 async def _import(catalog: "Catalog", config: "Settings", file: Path, name: str) -> _Imported:
-    from captioner.jsonl import LineError, read
-    from indexer.refresh import refresh
+    from captioner.batches.import_jsonl import LineError, read
+    from indexer.releases.refresh import refresh
     from scenes.catalog import collections
     from scenes.collection import Collection
 

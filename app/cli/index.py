@@ -11,9 +11,9 @@ from scenes.errors import BadInput, Corrupt
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from indexer.drift import Drift, Report
-    from indexer.repair import Repaired
-    from scenes.catalog.engine import Catalog
+    from indexer.releases.consistency import Drift, Report
+    from indexer.releases.repair import Repaired
+    from scenes.catalog.connection import Catalog
     from scenes.catalog.recall import Sampled
     from scenes.catalog.releases import Release
 
@@ -69,7 +69,7 @@ def repair(collection: CollectionOption, as_json: Json = False) -> int:
 
 
 async def _build(catalog: "Catalog", config: "Settings", name: str, beside: str | None) -> dict[str, Any]:
-    from indexer.refresh import refresh
+    from indexer.releases.refresh import refresh
     from scenes.catalog import collections
 
     if beside is not None:
@@ -83,7 +83,7 @@ async def _build(catalog: "Catalog", config: "Settings", name: str, beside: str 
 
 
 async def _status(catalog: "Catalog", config: "Settings", name: str) -> dict[str, Any]:
-    from indexer.release import open_release
+    from indexer.releases.release import open_release
     from scenes.catalog import collections, embeddings, recall, releases
 
     async with catalog.reading() as session:
@@ -103,7 +103,7 @@ async def _status(catalog: "Catalog", config: "Settings", name: str) -> dict[str
 
 
 async def _verify(catalog: "Catalog", config: "Settings", name: str) -> "Report":
-    from indexer.drift import verify
+    from indexer.releases.consistency import verify
     from scenes.catalog import collections
 
     async with catalog.reading() as session:
@@ -112,7 +112,7 @@ async def _verify(catalog: "Catalog", config: "Settings", name: str) -> "Report"
 
 
 async def _repair(catalog: "Catalog", config: "Settings", name: str) -> "Repaired":
-    from indexer.repair import repair
+    from indexer.releases.repair import repair
     from scenes.catalog import collections
 
     async with catalog.reading() as session:

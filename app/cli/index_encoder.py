@@ -14,8 +14,8 @@ from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from indexer.comparison import Compared, Question
-    from scenes.catalog.engine import Catalog
+    from indexer.evaluation.comparison import Compared, Question
+    from scenes.catalog.connection import Catalog
     from scenes.catalog.releases import Release
 
 Queries = Annotated[
@@ -62,7 +62,7 @@ def forget(collection: CollectionOption, as_json: Json = False) -> int:
 
 async def prepare(catalog: "Catalog", config: "Settings", name: str, encoder_name: str) -> "Release":
     """Build a release of another encoder beside the one that answers."""
-    from indexer import encoder_change
+    from indexer.releases import encoder_change
 
     config.models.allow_encoder(encoder_name)
     with output.progress("embedding") as tick:
@@ -71,14 +71,14 @@ async def prepare(catalog: "Catalog", config: "Settings", name: str, encoder_nam
 
 
 async def _flip(catalog: "Catalog", config: "Settings", name: str) -> dict[str, Any]:
-    from indexer.encoder_change import standing
+    from indexer.releases.encoder_change import standing
 
     stands = await standing(catalog, name)
     return await _switch(catalog, config, stands.collection.id, stands.expected_candidate())
 
 
 async def _rollback(catalog: "Catalog", config: "Settings", name: str) -> dict[str, Any]:
-    from indexer.encoder_change import standing
+    from indexer.releases.encoder_change import standing
     from scenes.catalog import collections, releases
 
     stands = await standing(catalog, name)
@@ -93,8 +93,8 @@ async def _rollback(catalog: "Catalog", config: "Settings", name: str) -> dict[s
 
 
 async def _switch(catalog: "Catalog", config: "Settings", collection_id: int, release: "Release") -> dict[str, Any]:
-    from indexer.encoder_change import switch
-    from indexer.release import open_release
+    from indexer.releases.encoder_change import switch
+    from indexer.releases.release import open_release
 
     open_release(release, config.home)
     with output.progress("embedding") as tick:
@@ -103,8 +103,8 @@ async def _switch(catalog: "Catalog", config: "Settings", collection_id: int, re
 
 
 async def _forget(catalog: "Catalog", config: "Settings", name: str) -> int:
-    from indexer.encoder_change import forget_others
-    from indexer.release import prune
+    from indexer.releases.encoder_change import forget_others
+    from indexer.releases.release import prune
     from scenes.catalog import collections
 
     dropped = await forget_others(catalog, name)
@@ -119,8 +119,8 @@ async def _compare(
     catalog: "Catalog", config: "Settings", name: str, asked: tuple[Path | None, int, int]
 ) -> dict[str, Any]:
     from app.search.comparing import answers
-    from indexer.comparison import compare as measure
-    from indexer.encoder_change import standing
+    from indexer.evaluation.comparison import compare as measure
+    from indexer.releases.encoder_change import standing
     from scenes.catalog import searches
 
     queries, most, k = asked
@@ -138,7 +138,7 @@ async def _compare(
 
 
 def _questions(file: Path | None, stored: list[str]) -> list["Question"]:
-    from indexer.comparison import Question
+    from indexer.evaluation.comparison import Question
 
     lines = file.read_text().splitlines() if file else []
     golden = [_golden(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -146,7 +146,7 @@ def _questions(file: Path | None, stored: list[str]) -> list["Question"]:
 
 
 def _golden(number: int, line: str) -> "Question":
-    from indexer.comparison import Question
+    from indexer.evaluation.comparison import Question
 
     try:
         body = json.loads(line)

@@ -11,7 +11,7 @@ import typer
 from app.cli import captioning, output, stopping, tallies
 from app.cli.caption import SourceArgument
 from app.cli.caption_options import CaptionOptions, with_caption_options
-from app.cli.knowing import known_in
+from app.cli.lookup import known_in
 from app.cli.options import CollectionOption, Json
 from app.cli.wiring import (
     EngineChoice,
@@ -26,11 +26,11 @@ from scenes.errors import EnvironmentMissing, NotFound
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from captioner.batches import BatchFolder
-    from captioner.describer import Describer
-    from captioner.tally import Tally
+    from captioner.batches.folder import BatchFolder
+    from captioner.engines.engine import Describer
+    from captioner.pipeline.tally import Tally
     from scenes.catalog.collections import CollectionRow
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
     from scenes.collection import Collection
 
 KeepOption = Annotated[bool, typer.Option("--keep-batches", help="Keep the batch files after publishing.")]
@@ -59,7 +59,7 @@ def ingest(
 
 async def run(source: str, name: str, options: CaptionOptions, *, keep_batches: bool = False) -> "Tally":
     """Caption, publish and index a source into a collection."""
-    from captioner.publish import publish
+    from captioner.batches.publish import publish
     from captioner.sources import check
 
     check(source)
@@ -136,7 +136,7 @@ async def _caption(
     options: CaptionOptions,
 ) -> "Tally":
     """Runs beside the event loop, so that what the catalog knows can be asked meanwhile."""
-    from captioner.stop import Stop
+    from captioner.pipeline.stop import Stop
 
     known = known_in(catalog, collection_id, folder.recipe.fingerprint())
     with Stop().on_signals() as stop:
@@ -144,7 +144,7 @@ async def _caption(
 
 
 async def _index(catalog: "Catalog", collection: "CollectionRow", home: Path) -> None:
-    from indexer.refresh import refresh
+    from indexer.releases.refresh import refresh
 
     with output.progress("embedding") as tick:
         encoder = load_encoder(collection.settings.encoder)

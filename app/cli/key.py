@@ -12,7 +12,7 @@ from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
     from scenes.catalog.keys import KeyRow
 
 Where = Annotated[str, typer.Option("--collection", "-c", help="Name of a collection, or '*' for all of them.")]
@@ -59,8 +59,8 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The key's id.")], as_json
 async def _create(
     catalog: "Catalog", config: "Settings", collection: str, scope: str, name: str, days: int | None
 ) -> "tuple[str, KeyRow]":
+    from app.http.security import Secret
     from app.keys.service import Keys
-    from app.security import Secret
     from scenes.catalog.keys import Scope
 
     if scope not in get_args(Scope):

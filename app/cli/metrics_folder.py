@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from scenes.signals import deferred
+from scenes.host.signals import deferred
 
 _PREFIX = "wordsight-metrics-"
 _LOCK = "lock"

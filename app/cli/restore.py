@@ -14,8 +14,8 @@ from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from indexer.archive.manifest import Manifest
-    from scenes.catalog.engine import Catalog
+    from indexer.backup.manifest import Manifest
+    from scenes.catalog.connection import Catalog
     from scenes.collection import Collection
 
 _MIB = 1024 * 1024
@@ -88,11 +88,11 @@ def restore(
 
 
 async def _restore(catalog: "Catalog", config: "Settings", asked: _Asked) -> dict[str, Any]:
-    from indexer.archive import restoring
-    from indexer.archive.file import BOUNDS, opened
-    from indexer.refresh import refresh
+    from indexer.backup import restore
+    from indexer.backup.file import BOUNDS, opened
+    from indexer.releases.refresh import refresh
     from scenes.bounded_rows import Bounds
-    from scenes.signing import Signer
+    from scenes.signing.signer import Signer
 
     own = Signer.load(config.home).public_key
     bounds = Bounds(BOUNDS.rows, asked.max_part_mib * _MIB)
@@ -101,9 +101,9 @@ async def _restore(catalog: "Catalog", config: "Settings", asked: _Asked) -> dic
         settings, changed = _settings(manifest, asked)
         encoder = load_encoder(settings.encoder)
         if not asked.embed:
-            restoring.check_encoder(manifest, encoder.recipe)
+            restore.check_encoder(manifest, encoder.recipe)
         with output.progress("restoring") as tick:
-            done = await restoring.restore(catalog, archive, settings, with_vectors=not asked.embed, tick=tick)
+            done = await restore.restore(catalog, archive, settings, with_vectors=not asked.embed, tick=tick)
     with output.progress("embedding") as tick:
         fresh = await refresh(catalog, settings.name, encoder, config.home, tick=tick)
     return {

@@ -13,8 +13,8 @@ from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from indexer.reranking import Reranking
-    from scenes.catalog.engine import Catalog
+    from indexer.retrieval.reranking import Reranking
+    from scenes.catalog.connection import Catalog
 
 
 def register(cli: typer.Typer) -> None:
@@ -62,9 +62,9 @@ def as_text(answer: Answer) -> str:
 async def _search(
     catalog: "Catalog", config: "Settings", name: str, query: Query, reranking: "Reranking | None"
 ) -> tuple[Answer, float]:
+    from app.http.security import Secret
     from app.search.expiry import purge
     from app.search.service import make_service
-    from app.security import Secret
     from scenes.catalog import collections
 
     async with catalog.reading() as session:

@@ -29,7 +29,7 @@ _HUNG_AFTER_S = 10
 ONE_THREAD_A_CALL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """Many requests at once share the cores better than the threads of a call; read when NumPy and tokenizers load."""
 _LOOP = "app.spreading.loop:ServerLoop"
-_HTTP = "app.http_protocol:BoundedHttp"
+_HTTP = "app.http.server.protocol:BoundedHttp"
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")]
@@ -80,9 +80,9 @@ def serve(
 
 
 def _checked_settings(trust_proxy: str) -> "Settings":
-    from app.connection_bounds import Proxies
-    from app.tracing import check_tracing
-    from indexer.reranker_files import find_reranker
+    from app.http.server.connection_bounds import Proxies
+    from app.http.telemetry.tracing import check_tracing
+    from indexer.retrieval.reranker_files import find_reranker
 
     config = settings()
     check_tracing(config.traces)
@@ -140,7 +140,7 @@ def _counted_together(workers: int) -> Iterator[None]:
     if workers == 1:
         yield
         return
-    from app.metrics import MULTIPROCESS
+    from app.http.telemetry.metrics import MULTIPROCESS
 
     with metrics_folder() as folder:
         os.environ[MULTIPROCESS] = str(folder)
@@ -174,9 +174,9 @@ def _in_url(host: str) -> str:
 
 
 async def _login_token(config: "Settings", url: str) -> str:
-    from app.security import Secret, new_token
+    from app.http.security import Secret, new_token
     from scenes.catalog import logins
-    from scenes.catalog.engine import Catalog
+    from scenes.catalog.connection import Catalog
 
     token = new_token()
     secret = Secret.load(config.home, config.secret)

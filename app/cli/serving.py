@@ -12,8 +12,8 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from app.cli import stopping
-from app.following import follow_parent
-from scenes import signals
+from app.http.server.parent_process import follow_parent
+from scenes.host import signals
 
 GRACE_S = 8
 """Requests in flight when the server is stopped have so long to be answered."""

@@ -11,8 +11,8 @@ from app.cli.wiring import with_catalog
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from indexer.archive.taking import Taken
-    from scenes.catalog.engine import Catalog
+    from indexer.backup.create import Taken
+    from scenes.catalog.connection import Catalog
 
 
 def register(cli: typer.Typer) -> None:
@@ -37,8 +37,8 @@ def snapshot(
 
 
 async def _take(catalog: "Catalog", config: "Settings", name: str, out: Path) -> "Taken":
-    from indexer.archive.taking import take
-    from scenes.signing import Signer
+    from indexer.backup.create import take
+    from scenes.signing.signer import Signer
 
     with output.progress("snapshot") as tick:
         return await take(catalog, name, out, Signer.load(config.home), tick)

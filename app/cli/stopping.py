@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from app.cli import output
-from scenes import signals
+from scenes.host import signals
 
 LONGEST_S = 14.5
 """A command that was stopped and still runs after so long is ended without order."""

@@ -10,9 +10,9 @@ from app.cli import output
 from app.cli.output import INTERRUPTED, Tick
 
 if TYPE_CHECKING:
-    from captioner.estimating import Estimate
-    from captioner.progress import Journal
-    from captioner.tally import Tally
+    from captioner.pipeline.estimate import Estimate
+    from captioner.pipeline.progress import Journal
+    from captioner.pipeline.tally import Tally
 
 _REDRAW_S = 0.5
 _KINDS = ("described", "refused", "failed")

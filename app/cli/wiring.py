@@ -13,15 +13,15 @@ from pydantic_settings import SettingsError
 from app.cli import stopping
 from app.settings import Settings
 from scenes.errors import BadInput, EnvironmentMissing
-from scenes.private import open_home
+from scenes.host.private_files import open_home
 from scenes.recipe import EngineName
 
 if TYPE_CHECKING:
-    from captioner.describer import Describer
-    from indexer.encoder import Encoder
-    from indexer.reranking import Reranking
-    from scenes.allowed_models import AllowedModels
-    from scenes.catalog.engine import Catalog
+    from captioner.engines.engine import Describer
+    from indexer.encoding.encoder import Encoder
+    from indexer.retrieval.reranking import Reranking
+    from scenes.allowed.models import AllowedModels
+    from scenes.catalog.connection import Catalog
     from scenes.collection import Collection
 
 _T = TypeVar("_T")
@@ -84,8 +84,8 @@ def keep_caches(home: Path) -> None:
 @asynccontextmanager
 async def open_catalog(config: Settings) -> AsyncIterator["Catalog"]:
     """A migrated catalog: the Postgres that DATABASE_URL names, else the embedded one."""
+    from scenes.catalog.connection import Catalog
     from scenes.catalog.embedded import postgres
-    from scenes.catalog.engine import Catalog
 
     with postgres(config.home, config.database) as url:
         catalog = Catalog.connect(url)
@@ -120,7 +120,7 @@ def load_named_encoder(name: str | None) -> "Encoder":
 
 
 def _load_encoder(name: str | None, models: "AllowedModels | None") -> "Encoder":
-    from indexer.serving_encoder import EncoderLoader
+    from indexer.encoding.serving import EncoderLoader
 
     config = settings()
     return EncoderLoader(config.home, models, config.encoder_runtime, ask_hub=True)(name)
@@ -133,8 +133,8 @@ def load_reranking(folder: Path | None) -> "Reranking | None":
     """
     if folder is None:
         return None
-    from indexer.cross_encoder import FolderReranker
-    from indexer.reranking import Reranking
+    from indexer.retrieval.cross_encoder import FolderReranker
+    from indexer.retrieval.reranking import Reranking
 
     return Reranking(FolderReranker.load(folder))
 
@@ -167,10 +167,10 @@ def make_describer(engine: EngineName, model: str | None, options: list[str], *,
     if engine == "basic":
         return _basic(model, options)
     if engine == "openai":
-        from captioner.openai_describer import OpenAIDescriber
+        from captioner.engines.openai import OpenAIDescriber
 
         return OpenAIDescriber.from_options(model, options, consent=consent)
-    from captioner.vllm_describer import VllmDescriber
+    from captioner.engines.vllm import VllmDescriber
 
     return VllmDescriber.from_options(model, options)
 
@@ -179,7 +179,7 @@ def _basic(model: str | None, options: list[str]) -> "Describer":
     if model is not None or options:
         raise BadInput("engine_option_unknown", "the basic engine takes no model and no options")
     try:
-        from captioner.basic.describer import BasicDescriber
+        from captioner.engines.basic.describer import BasicDescriber
     except ImportError as error:
         raise EnvironmentMissing(
             "engine_not_installed",

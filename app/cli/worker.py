@@ -16,10 +16,10 @@ from scenes.errors import WordsightError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from app.jobs.shift import Shift
     from app.settings import Settings
-    from app.worker import Work, Worker
-    from scenes.catalog.engine import Catalog
+    from app.worker.worker import Work, Worker
+    from app.worker.worker_loop import Shift
+    from scenes.catalog.connection import Catalog
 
 Once = Annotated[bool, typer.Option("--once", help="Go round all collections once and end.")]
 Every = Annotated[float, typer.Option("--every", min=0.1, help="Look at least so often, in seconds.")]
@@ -39,7 +39,7 @@ def worker(once: Once = False, every: Every = 60.0, as_json: Json = False) -> in
     could not hear of. Another exit code means that it can't go on and has to be started again. With --once, exit code 1
     means that a collection failed, 130 that the round was stopped before its end.
     """
-    from app.worker import Work
+    from app.worker.worker import Work
     from scenes.faults import trace_of
 
     work, stopped = Work(), False
@@ -60,8 +60,8 @@ def worker(once: Once = False, every: Every = 60.0, as_json: Json = False) -> in
 
 
 async def _work(once: bool, every: timedelta, work: "Work") -> None:
-    from app.worker import Around, Worker
-    from indexer.serving_encoder import EncoderLoader
+    from app.worker.worker import Around, Worker
+    from indexer.encoding.serving import EncoderLoader
 
     config = settings()
     async with open_catalog(config) as catalog:
@@ -78,11 +78,11 @@ async def _work(once: bool, every: timedelta, work: "Work") -> None:
 @asynccontextmanager
 async def open_shift(catalog: "Catalog", config: "Settings", worker: "Worker") -> "AsyncIterator[Shift]":
     """What does the jobs, beside a worker that indexes for it."""
-    from app.cli.performing import Describers, Performer
-    from app.jobs.runner import Room, Runner
-    from app.jobs.shift import Leftovers, Shift
-    from app.security import Secret
+    from app.http.security import Secret
     from app.uploads.spool import Spool
+    from app.worker.attempt import Room, Runner
+    from app.worker.job_executor import Describers, Performer
+    from app.worker.worker_loop import Leftovers, Shift
     from scenes.catalog.queue import open_queue
 
     describers = Describers(config.engine_options, config.models)

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Strict
 
-from app.access import CallerDependency
 from app.audit.writing import audited
-from app.paths import CollectionPath
-from app.problems import responses
-from app.security import may
+from app.http.access import CallerDependency
+from app.http.paths import CollectionPath
+from app.http.problems import responses
+from app.http.security import may
 from app.state import State, state_of
 from scenes.catalog import collections
 from scenes.catalog.collections import CollectionRow
-from scenes.catalog.engine import ReadSession
+from scenes.catalog.connection import ReadSession
 from scenes.collection import Collection, Expiry, SearchLog
 from scenes.recipe import EngineName
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from app.authentication import is_operator
-from app.metrics import CONTENT_TYPE
-from app.problems import responses
+from app.http.middleware.authentication import is_operator
+from app.http.problems import responses
+from app.http.telemetry.metrics import CONTENT_TYPE
 from app.state import state_of
 from scenes.catalog import queue
 

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from app.images.bodies import BulkResult, LineResult
+from app.images.schemas import BulkResult, LineResult
 from scenes.catalog import publishing
-from scenes.catalog.engine import WriteSession
-from scenes.catalog.lines import MAX_LINE_BYTES, LineError, parsed
+from scenes.catalog.connection import WriteSession
+from scenes.catalog.json_lines import MAX_LINE_BYTES, LineError, parsed
 from scenes.catalog.publishing import Publication
 from scenes.errors import BadInput
 

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.access import CallerDependency
 from app.audit.writing import audited
+from app.http.access import CallerDependency
+from app.http.paths import CollectionPath, ImageIdPath, JsonObject
+from app.http.problems import responses
 from app.images import bulk
-from app.images.bodies import BulkResult, History, ImageBody, tagged, version_body
 from app.images.endpoints import PROBLEMS
-from app.paths import CollectionPath, ImageIdPath, JsonObject
-from app.problems import responses
+from app.images.schemas import BulkResult, History, ImageBody, tagged, version_body
 from app.state import state_of
 from scenes.catalog import collections, history, images, publishing
 from scenes.catalog.publishing import Publication

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.access import CallerDependency
 from app.audit.writing import audited
-from app.images.bodies import ImageBody, ImagePage, MetadataPatch, image_body, tagged
-from app.paths import CollectionPath, ImageIdPath
-from app.problems import responses
+from app.http.access import CallerDependency
+from app.http.paths import CollectionPath, ImageIdPath
+from app.http.problems import responses
+from app.images.schemas import ImageBody, ImagePage, MetadataPatch, image_body, tagged
 from app.state import state_of
 from scenes.catalog import collections, images
 from scenes.errors import NotFound

@@ -7,10 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.access import CallerDependency
-from app.jobs.bodies import JobBody, JobOrder, JobPage, job_body
+from app.http.access import CallerDependency
+from app.http.problems import responses
 from app.jobs.events import EventStream
-from app.problems import responses
+from app.jobs.schemas import JobBody, JobOrder, JobPage, job_body
 from app.state import state_of
 from scenes.catalog import jobs
 from scenes.catalog.jobs import JobRow

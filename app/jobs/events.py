@@ -9,10 +9,10 @@ from uuid import UUID
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.jobs.bodies import job_body
-from app.limits import Shares
+from app.http.limits import Shares
+from app.jobs.schemas import job_body
 from scenes.catalog import jobs
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.jobs import JobRow
 from scenes.errors import WordsightError
 from scenes.job import OVER

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.access import CallerDependency
+from app.http.access import CallerDependency
+from app.http.paths import KeyIdPath
+from app.http.problems import responses
+from app.http.security import may
+from app.http.transaction import writing
 from app.keys.service import Keys
-from app.paths import KeyIdPath
-from app.problems import responses
-from app.security import may
 from app.state import state_of
-from app.turn import writing
 from scenes.catalog import audit, keys
 from scenes.catalog.keys import KeyRow, Scope
 from scenes.collection import CollectionName

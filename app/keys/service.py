@@ -4,9 +4,9 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from app.security import Secret, new_key
+from app.http.security import Secret, new_key
 from scenes.catalog import audit, collections, keys
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
 from scenes.description import storable
 from scenes.errors import BadInput, Unauthenticated

@@ -12,12 +12,12 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 from pydantic import ValidationError
 
-from app.access import SESSION_COOKIE, SESSION_SECONDS, caller_of, log_in, log_out
+from app.http.access import SESSION_COOKIE, SESSION_SECONDS, caller_of, log_in, log_out
+from app.http.problems import status_of
 from app.pages.chance import chance
 from app.pages.forms import fields_of
 from app.pages.highlight import highlighted
 from app.pages.sketch import sketch
-from app.problems import status_of
 from app.state import State, state_of
 from scenes.answer import Query
 from scenes.catalog import collections, images

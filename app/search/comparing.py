@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.comparison import Ranked
-from indexer.encoder import Encoder
-from indexer.late_interaction import Said
-from indexer.ranking import Ranking
-from indexer.searcher import Searcher
-from indexer.snapshot import Snapshot
+from indexer.encoding.encoder import Encoder
+from indexer.evaluation.comparison import Ranked
+from indexer.releases.index_reader import Snapshot
+from indexer.releases.searcher import Searcher
+from indexer.retrieval.late_interaction import Said
+from indexer.retrieval.ranking import Ranking
 from scenes.catalog import embeddings, images
 from scenes.catalog.collections import CollectionRow
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 
 
 async def answers(

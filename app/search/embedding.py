@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
-from app.jobs.runner import POSTGRES_AWAY
 from app.search.engines import Engine, Engines
-from indexer.embedding import Bounds, Failures, embed_missing
-from indexer.pacing import Pace
-from indexer.refresh import DELTA_MOST
+from app.worker.attempt import POSTGRES_AWAY
+from indexer.encoding.embedding import Bounds, Failures, embed_missing
+from indexer.encoding.pacing import Pace
+from indexer.releases.refresh import DELTA_MOST
 from scenes.catalog import collections, embeddings, releases
 from scenes.catalog.collections import CollectionRow
+from scenes.catalog.connection import Catalog, ReadSession
 from scenes.catalog.embeddings import Backlog
-from scenes.catalog.engine import Catalog, ReadSession
 from scenes.errors import NotFound, WordsightError
 
 EVERY = timedelta(milliseconds=500)

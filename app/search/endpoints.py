@@ -8,15 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.access import CallerDependency
 from app.audit.writing import audited
-from app.paths import CollectionPath
-from app.problems import Problem, responses, told
+from app.http.access import CallerDependency
+from app.http.paths import CollectionPath
+from app.http.problems import Problem, responses, told
 from app.search.explain import Explanation, explain
 from app.state import state_of
 from scenes.answer import Answer, FieldNames, Query, QueryText
 from scenes.catalog import collections, feedback, images, searches
-from scenes.catalog.engine import ReadSession
+from scenes.catalog.connection import ReadSession
 from scenes.catalog.feedback import Verdict
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import NotFound, WordsightError

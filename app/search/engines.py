@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from indexer.encoder import Encoder, LocatesWords
-from indexer.encoder_files import find_encoder
-from indexer.late_interaction import Said, late_scores, pack
-from indexer.loading import Accelerate
-from indexer.loading import itself as no_replica
-from indexer.microbatch import EncodedQuery, MicroBatcher, QueryEncoder, RememberingEncoder
-from indexer.searcher import Searcher
+from indexer.encoding.encoder import Encoder, LocatesWords
+from indexer.encoding.files import find_encoder
+from indexer.encoding.micro_batch import EncodedQuery, MicroBatcher, QueryEncoder, RememberingEncoder
+from indexer.releases.loading import Accelerate
+from indexer.releases.loading import itself as no_replica
+from indexer.releases.searcher import Searcher
+from indexer.retrieval.late_interaction import Said, late_scores, pack
 from scenes.catalog.collections import CollectionRow
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.errors import Overloaded, WordsightError
-from scenes.machine import cores
+from scenes.host.processes import cores
 from scenes.relevance import Relevance, read_relevance
 from scenes.wording import DEFAULT_WORDING
 

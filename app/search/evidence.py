@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.search.marks import Marks, marks, most_in_common
-from indexer.encoder import Spans
+from indexer.encoding.encoder import Spans
 from indexer.structure.structure import told
 from scenes.answer import Evidence
 from scenes.description import SceneDescription
-from scenes.parts import said
+from scenes.fields import said
 from scenes.wording import object_phrase, people_phrase, relation_phrase
 
 _WORD = re.compile(r"[^\W_]+")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from scenes.catalog import idempotency, searches, sessions
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.errors import WordsightError
 from scenes.faults import trace_of
 

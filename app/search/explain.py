@@ -12,13 +12,13 @@ from app.search.paging import Page
 from app.search.parts import Asked
 from app.search.shown import Shown
 from app.state import State
-from indexer.cutting import part
-from indexer.late_interaction import Packed
-from indexer.microbatch import EncodedQuery, itself
-from indexer.snapshot import Found
+from indexer.encoding.micro_batch import EncodedQuery, itself
+from indexer.releases.index_reader import Found
+from indexer.retrieval.cutting import part
+from indexer.retrieval.late_interaction import Packed
 from scenes.answer import MAX_K, Evidence
 from scenes.catalog import images
-from scenes.parts import fields_of
+from scenes.fields import fields_of
 
 _FIRST = 10
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from app.search.shown import Shown
 from scenes.catalog import collections, images
 from scenes.catalog.collections import CollectionRow
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 
 FRESH = timedelta(milliseconds=250)
 _MOST_COLLECTIONS = 1_000

@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.search.keeping import Kept
-from indexer.embedding import embed
-from indexer.encoder import Encoder
+from indexer.encoding.embedding import embed
+from indexer.encoding.encoder import Encoder
 from indexer.structure.structure import told
-from scenes.catalog import parts
+from scenes.catalog import field_search
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embeddings import Embedding
-from scenes.catalog.engine import Catalog
 from scenes.description import SceneDescription
 from scenes.errors import Overloaded
-from scenes.parts import part, said
+from scenes.fields import part, said
 
 _MOST_BYTES = 96 * 1024 * 1024
 _MOST_WAITING = 64
@@ -90,7 +90,7 @@ class KnownParts:
 
     async def _read(self, encoder: Encoder, fields: tuple[str, ...], ids: Sequence[int]) -> Parts:
         async with self._catalog.reading() as session:
-            whole = await parts.bodies(session, ids)
+            whole = await field_search.bodies(session, ids)
         told_there = await asyncio.to_thread(_told, whole, fields)
         all_said = [one for one in told_there if (text := said(told_there[one])) and text == said(whole[one])]
         stored = await self._vectors(encoder, all_said) if all_said else {}
@@ -98,7 +98,7 @@ class KnownParts:
 
     async def _vectors(self, encoder: Encoder, ids: Sequence[int]) -> dict[int, Embedding]:
         async with self._catalog.reading() as session:
-            return await parts.vectors(session, encoder.recipe, ids)
+            return await field_search.vectors(session, encoder.recipe, ids)
 
     async def _embedded(self, encoder: Encoder, fields: tuple[str, ...], wanted: Parts) -> Parts:
         encoder_name = encoder.recipe.fingerprint()

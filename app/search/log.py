@@ -16,7 +16,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from scenes.catalog import searches
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.errors import Overloaded, WordsightError
 from scenes.faults import trace_of

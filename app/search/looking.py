@@ -14,12 +14,12 @@ from app.search.outcome import Place
 from app.search.paging import Page
 from app.search.recall import RecallWatch
 from app.search.words import KnownWords
-from indexer.encoder import Words
-from indexer.late_interaction import Said
-from indexer.microbatch import EncodedQuery
-from indexer.ranking import Ranking
-from indexer.snapshot import Found
-from indexer.together import search_each
+from indexer.encoding.encoder import Words
+from indexer.encoding.micro_batch import EncodedQuery
+from indexer.releases.index_reader import Found
+from indexer.retrieval.batch_search import search_each
+from indexer.retrieval.late_interaction import Said
+from indexer.retrieval.ranking import Ranking
 
 
 @dataclass(frozen=True, slots=True)

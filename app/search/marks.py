@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.compiled import kept
+from indexer.vectors.compiled import kept
 
 _PLACE = 0x1FFF
 MOST_PHRASES = _PLACE + 1

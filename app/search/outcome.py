@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from app.search.engines import Engine
-from indexer.microbatch import EncodedQuery
-from indexer.searcher import Found, Snapshot
+from indexer.encoding.micro_batch import EncodedQuery
+from indexer.releases.searcher import Found, Snapshot
 from scenes.answer import Answer
 from scenes.catalog.collections import CollectionRow
 from scenes.relevance import Relevance

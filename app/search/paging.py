@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from indexer.cutting import joined, part
-from indexer.encoder import Words
-from indexer.late_interaction import Said
-from indexer.ranking import Ranking
-from indexer.snapshot import Found
+from indexer.encoding.encoder import Words
+from indexer.releases.index_reader import Found
+from indexer.retrieval.cutting import joined, part
+from indexer.retrieval.late_interaction import Said
+from indexer.retrieval.ranking import Ranking
 from scenes.answer import Query
 from scenes.errors import BadInput
 

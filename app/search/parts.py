@@ -15,14 +15,14 @@ import numpy as np
 from app.search.engines import Engine
 from app.search.evidence import content_words
 from app.search.known_parts import KnownParts, Parts, within
-from indexer.filtered import search_filtered
-from indexer.late_interaction import Packed, Said
-from indexer.microbatch import EncodedQuery
-from indexer.ranking import Ranking
-from indexer.scoring import exact_scores, ranked
-from indexer.snapshot import Found, Snapshot
-from scenes.catalog import filter_sql, parts
-from scenes.catalog.engine import Catalog
+from indexer.encoding.micro_batch import EncodedQuery
+from indexer.releases.index_reader import Found, Snapshot
+from indexer.retrieval.filtered import search_filtered
+from indexer.retrieval.late_interaction import Packed, Said
+from indexer.retrieval.ranking import Ranking
+from indexer.vectors.scoring import exact_scores, ranked
+from scenes.catalog import field_search, filter_sql
+from scenes.catalog.connection import Catalog
 from scenes.filtering import Filter
 
 _MOST_SAYING = 2_000
@@ -104,7 +104,7 @@ class PartSearch:
         most = self._bounds.listed + 1
         async with self._catalog.reading() as session:
             if asked.filter is None:
-                rows = await parts.first_rows(session, asked.collection_id, most)
+                rows = await field_search.first_rows(session, asked.collection_id, most)
             else:
                 rows = await filter_sql.passing(session, asked.collection_id, asked.filter, limit=most)
         return rows.tolist() if len(rows) < most else None
@@ -118,7 +118,7 @@ class PartSearch:
         stems = sorted(content_words(asked.query), key=lambda stem: (-len(stem), stem))[:_MOST_STEMS]
         most = self._bounds.near if asked.filter is None else _MOST_SAYING
         async with self._catalog.reading() as session:
-            rows = await parts.saying(session, asked.collection_id, stems, asked.fields, most)
+            rows = await field_search.saying(session, asked.collection_id, stems, asked.fields, most)
             if asked.filter is not None:
                 among = np.array(rows, np.int64)
                 good = set((await filter_sql.passing(session, asked.collection_id, asked.filter, among=among)).tolist())
@@ -137,7 +137,7 @@ class PartSearch:
     async def _read(self, asked: Asked, rows: Sequence[int]) -> _Read:
         """What these images say in the fields; an image that says nothing there is left out."""
         async with self._catalog.reading() as session:
-            described = await parts.described(session, asked.collection_id, rows)
+            described = await field_search.described(session, asked.collection_id, rows)
         read = await self._known.read(asked.engine.documents, asked.fields, list(described))
         return _Read(described, {one: what for one, what in read.items() if what.text})
 

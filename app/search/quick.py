@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import problems
-from app.access import caller_of
-from app.bodies import again, whole
+from app.http import problems
+from app.http.access import caller_of
+from app.http.bodies import again, whole
 from app.search.endpoints import router
 from app.state import State
 from scenes.answer import Query

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from indexer.recall_sample import RecallSampler, Taken, compared
-from indexer.tuning import PROMISED_RECALL
+from indexer.releases.recall_sample import RecallSampler, Taken, compared
+from indexer.vectors.tuning import PROMISED_RECALL
 from scenes.catalog import recall
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.recall import Sampled
 from scenes.errors import WordsightError
 from scenes.faults import trace_of

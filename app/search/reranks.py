@@ -17,11 +17,11 @@ from app.search.known import KnownImages
 from app.search.outcome import Outcome, Place
 from app.search.paging import Page
 from app.search.shown import Shown
-from indexer.reranking import Reranked, Reranking
+from indexer.retrieval.reranking import Reranked, Reranking
 from indexer.structure.structure import told
 from scenes.answer import Query
 from scenes.errors import Overloaded
-from scenes.parts import said
+from scenes.fields import said
 
 _MOST_WAITING = 32
 _BUDGETS = 5

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from app.fresh_ids import fresh_id
+from app.http.fresh_ids import fresh_id
+from app.http.security import Secret
+from app.http.telemetry.spans import staged
 from app.search.engines import Engines, Watcher
 from app.search.evidence import content_words, in_common
 from app.search.known import KnownCollections, KnownImages
@@ -23,22 +25,20 @@ from app.search.reranks import Reranks
 from app.search.shown import Hit, Shown
 from app.search.telling import Telling
 from app.search.words import KnownWords
-from app.security import Secret
-from app.stages import staged
-from indexer.encoder import Encoder
-from indexer.filtered import search_filtered
-from indexer.loading import Accelerate
-from indexer.loading import itself as no_replica
-from indexer.microbatch import EncodedQuery, itself
-from indexer.ranking import Ranking
-from indexer.reranking import Reranking
-from indexer.snapshot import Found
+from indexer.encoding.encoder import Encoder
+from indexer.encoding.micro_batch import EncodedQuery, itself
+from indexer.releases.index_reader import Found
+from indexer.releases.loading import Accelerate
+from indexer.releases.loading import itself as no_replica
+from indexer.retrieval.filtered import search_filtered
+from indexer.retrieval.ranking import Ranking
+from indexer.retrieval.reranking import Reranking
 from scenes.answer import Answer, Query
 from scenes.catalog import searches
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.searches import StoredSearch
+from scenes.fields import fields_of
 from scenes.filtering import Filter, parse
-from scenes.parts import fields_of
 
 
 class SearchLog(Protocol):

@@ -7,13 +7,13 @@ import numpy as np
 from app.search.engines import Engine
 from app.search.evidence import Told, chosen, content_words, owners
 from app.search.shown import Shown
-from indexer.encoder import Spans, Words
-from indexer.late_interaction import Packed
+from indexer.encoding.encoder import Spans, Words
+from indexer.retrieval.late_interaction import Packed
+from indexer.retrieval.token_shares import word_shares
 from indexer.structure.structure import told
-from indexer.word_shares import word_shares
-from scenes.catalog import parts
-from scenes.catalog.engine import Catalog
-from scenes.parts import said
+from scenes.catalog import field_search
+from scenes.catalog.connection import Catalog
+from scenes.fields import said
 
 _NOWHERE: Spans = np.empty((0, 2), np.int32)
 
@@ -55,7 +55,7 @@ class Telling:
             return _NOWHERE
         if fields is None:
             async with self._catalog.reading() as session:
-                if not await parts.embedded(session, engine.fingerprint, [view.description_id]):
+                if not await field_search.embedded(session, engine.fingerprint, [view.description_id]):
                     return _NOWHERE
         text = said(view.description if fields is None else told(view.description, fields))
         (spans,) = await asyncio.to_thread(engine.locator.locate_words, [text])

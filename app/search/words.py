@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from app.search.shelf import Shelf
-from indexer.late_interaction import Packed, Said
+from indexer.retrieval.late_interaction import Packed, Said
 from scenes.catalog import embeddings
 from scenes.catalog.collections import CollectionRow
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.recipe import EncoderRecipe
 
 _MOST_BYTES = 256 * 1024 * 1024

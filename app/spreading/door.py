@@ -1,4 +1,4 @@
-"""The door of a server process: connections come in as long as `app.connections` has room for them.
+"""The door of a server process: connections come in as long as `app.http.server.connections` has room for them.
 
 Where several processes share the socket and another one has fewer connections, it goes first: a loop that takes all who
 wait takes whole bursts. Of 32 connections that are kept, one process may get 29, and its core is then the pace of the
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import cast
 
-from app.connections import LOOK_EVERY_S, Connection, Connections, Watched
+from app.http.server.connections import LOOK_EVERY_S, Connection, Connections, Watched
 from app.spreading.crowd import Alone, Crowd
 
 COURTESY = timedelta(milliseconds=200)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import uvloop
 
-from app.connection_bounds import ConnectionBounds
-from app.connections import Connections
-from app.metrics import MULTIPROCESS
+from app.http.server.connection_bounds import ConnectionBounds
+from app.http.server.connections import Connections
+from app.http.telemetry.metrics import MULTIPROCESS
 from app.settings import Settings
 from app.spreading.crowd import Alone, Crowd
 from app.spreading.door import Door, MakeProtocol, looking_after

@@ -7,11 +7,11 @@ from uuid import uuid4
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import StringConstraints
 
-from app.access import CallerDependency
-from app.jobs.bodies import JobBody, job_body
-from app.jobs.desk import Desk
+from app.http.access import CallerDependency
+from app.http.paths import CollectionPath
 from app.jobs.endpoints import PROBLEMS
-from app.paths import CollectionPath
+from app.jobs.schemas import JobBody, job_body
+from app.jobs.service import Desk
 from app.state import state_of
 from scenes.catalog.jobs import JobRow
 from scenes.description import Text

@@ -5,7 +5,7 @@ Postgres keeps of it in its tables, its write-ahead log and its backups opens no
 
 A file is a sequence of sealed chunks (AES-256-GCM). A chunk's nonce is its number and whether it is the last, so that
 chunks can be neither swapped nor cut off; its associated data is the name of the file. (The STREAM construction of
-Hoang, Reyhanitabar, Rogaway and Vizár, 2015.) Beside `scenes.signing` the only door to cryptography.
+Hoang, Reyhanitabar, Rogaway and Vizár, 2015.) Beside `scenes.signing.signer` the only door to cryptography.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from app.security import Secret
+from app.http.security import Secret
 from scenes.errors import Corrupt, EnvironmentMissing
-from scenes.private import make_folder
+from scenes.host.private_files import make_folder
 
 CHUNK_BYTES = 256 * 1024
 _TAG_BYTES = 16

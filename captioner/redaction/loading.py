@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from captioner.redaction.policy import POLICY, PROSE
 from scenes.errors import EnvironmentMissing
-from scenes.models import find_model, verify_model
 from scenes.outcome import Described, Failed
+from scenes.weights.registry import find_model, verify_model
 
 if TYPE_CHECKING:
     from captioner.redaction.policy import Redactor

@@ -1,9 +1,9 @@
 """What a source may read: everything for the command line; for jobs over REST what the operator allowed.
 
 Everything that opens a source goes through a guard: every file, folder and URL, also those that a list file or a glob
-leads to. A name is checked by `scenes.sources`. A path on disk is checked by what it really is, links followed, and is
-opened step by step below the allowed folder without following links: a link that is put there in between is refused.
-Guarded web requests follow no redirects.
+leads to. A name is checked by `scenes.allowed.sources`. A path on disk is checked by what it really is, links
+followed, and is opened step by step below the allowed folder without following links: a link that is put there
+in between is refused. Guarded web requests follow no redirects.
 """
 
 import os
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from scenes.sources import check_source, is_allowed, not_allowed
+from scenes.allowed.sources import check_source, is_allowed, not_allowed
 
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC

@@ -11,8 +11,8 @@ from captioner.sources.archives import TARS, tar_items, zip_items
 from captioner.sources.guard import EVERYTHING, Guard
 from captioner.sources.item import Item
 from captioner.sources.web import web_item
+from scenes.allowed.sources import is_web
 from scenes.errors import BadInput
-from scenes.sources import is_web
 
 _LISTS = (".txt", ".list")
 _GLOB = set("*?[")

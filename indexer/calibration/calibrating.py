@@ -16,12 +16,12 @@ from indexer.calibration.pairs import Example
 from indexer.calibration.relevance import fit_relevance
 from indexer.calibration.training import Plan, Progress, Tick, train
 from indexer.calibration.vocabulary import stand_ins
+from indexer.encoding.sentence_encoder import SentenceEncoder
+from indexer.encoding.token_head import HEAD
 from indexer.evaluation.dataset import Dataset
 from indexer.evaluation.evaluating import Evaluation, evaluate
 from indexer.evaluation.plots import lines
-from indexer.ranking import Ranking
-from indexer.sentence_encoder import SentenceEncoder
-from indexer.words import HEAD
+from indexer.retrieval.ranking import Ranking
 from scenes.artifact import file_sha256, write_file
 from scenes.description import SceneDescription
 from scenes.relevance import MANIFEST

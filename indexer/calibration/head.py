@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoder import Encoder
+from indexer.encoding.encoder import Encoder
 
 DIMENSIONS = 128
 _TEXTS = 4_000

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.calibration.objective import Texts
-from indexer.words import kept_tokens
+from indexer.encoding.token_head import kept_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor

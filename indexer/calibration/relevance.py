@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.calibration.pairs import Example, joined
-from indexer.encoder import Encoder
+from indexer.encoding.encoder import Encoder
 from indexer.evaluation.gallery import Gallery
-from indexer.ranking import Ranking
+from indexer.retrieval.ranking import Ranking
 from scenes.description import SceneDescription
 from scenes.relevance import Relevance, gaps
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from scenes.errors import EnvironmentMissing
-from scenes.models import find_model
+from scenes.weights.registry import find_model
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -12,7 +12,7 @@ import numpy as np
 
 from indexer.calibration.pairs import Example
 from indexer.calibration.tagging import nouns_of
-from indexer.encoder import Encoder
+from indexer.encoding.encoder import Encoder
 
 LEAST_SAID = 12
 STAND_INS = 12

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encoder import Encoder
+from indexer.encoding.encoder import Encoder
 from indexer.evaluation.composition import Composition, Minimal, composed
 from indexer.evaluation.dataset import Dataset
 from indexer.evaluation.gallery import Gallery, Tick
 from indexer.evaluation.intervals import Interval, interval
 from indexer.evaluation.measures import Run, measured
-from indexer.ranking import Ranking
-from indexer.reranking import Reranking
+from indexer.retrieval.ranking import Ranking
+from indexer.retrieval.reranking import Reranking
 from scenes.description import SceneDescription
 
 FOUND = 50

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.embedding import embed
-from indexer.encoder import Encoder, Vectors, Words
-from indexer.late_interaction import Packed, Said, late_scores
-from indexer.ranking import Ranking
-from indexer.reranking import Reranking, pair_scores
-from indexer.snapshot import Found
+from indexer.encoding.embedding import embed
+from indexer.encoding.encoder import Encoder, Vectors, Words
+from indexer.releases.index_reader import Found
+from indexer.retrieval.late_interaction import Packed, Said, late_scores
+from indexer.retrieval.ranking import Ranking
+from indexer.retrieval.reranking import Reranking, pair_scores
 from scenes.description import SceneDescription
 from scenes.wording import whole_text
 

@@ -10,7 +10,7 @@ from indexer.structure.scene import Scene, Thing
 from indexer.structure.tagging import Tagger, tagger
 from indexer.structure.words import sentences
 from scenes.description import People, Relation, SceneDescription, SceneObject, Setting
-from scenes.parts import TEXTS, part
+from scenes.fields import TEXTS, part
 
 _MOST, _MOST_PEOPLE, _LONGEST = 64, 32, 300
 _MOST_THINGS = 2 * _MOST

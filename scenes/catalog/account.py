@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scenes.errors import EnvironmentMissing
-from scenes.private import PASSED_BY_POSTGRES, POSTGRES_ACCOUNT
+from scenes.host.private_files import PASSED_BY_POSTGRES, POSTGRES_ACCOUNT
 
 NOT_PRIVATE = "postgres_not_private"
 _LIMIT_S = 30

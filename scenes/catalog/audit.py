@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import insert, select, text
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import audit
 
 _TURN = 0x6175646974  # 'audit'

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 from scenes.catalog.collections import CHANGES
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.errors import WordsightError
 
 

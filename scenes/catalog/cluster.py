@@ -21,7 +21,7 @@ from scenes.artifact import write_file
 from scenes.catalog.account import our_name, postgres_account
 from scenes.catalog.socket_folder import SocketFolder
 from scenes.errors import EnvironmentMissing
-from scenes.private import make_folder
+from scenes.host.private_files import make_folder
 
 if TYPE_CHECKING:
     from psutil import Process

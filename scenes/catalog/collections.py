@@ -12,7 +12,7 @@ from sqlalchemy import update as sql_update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import api_keys, collections, images, outcomes
 from scenes.collection import COLLECTION_NAME, Collection
 from scenes.errors import Conflict, NotFound

@@ -16,11 +16,11 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from scenes.catalog.cluster import Cluster
-from scenes.catalog.looking_after import looked_after
 from scenes.catalog.migrations import migrate
+from scenes.catalog.supervisor import looked_after
 from scenes.errors import BadInput
-from scenes.private import POSTGRES_GATE, open_home
-from scenes.signals import deferred
+from scenes.host.private_files import POSTGRES_GATE, open_home
+from scenes.host.signals import deferred
 
 
 @contextmanager

@@ -26,11 +26,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from scenes.catalog.bulk import is_one_of
 from scenes.catalog.collections import CollectionRow, next_generation
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import descriptions, embeddings, encoder_recipes, images, releases, tombstones
 from scenes.description import SceneDescription
-from scenes.models import encoder_model
 from scenes.recipe import EncoderRecipe
+from scenes.weights.registry import encoder_model
 
 _EMBEDS = 0x776F7266
 _SERVERS = 0x776F7267

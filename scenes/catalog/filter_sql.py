@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, cast, func, literal, literal
 from sqlalchemy.dialects.postgresql import JSONPATH
 
 from scenes.catalog.bulk import is_one_of
-from scenes.catalog.engine import ReadSession
+from scenes.catalog.connection import ReadSession
 from scenes.catalog.tables import descriptions, images
 from scenes.filtering import Absent, AllOf, AnyOf, Filter, IsOneOf, Not, Path, Says, Within, asks_for_words
 

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from scenes.answer import Source
 from scenes.catalog import images as image_views
 from scenes.catalog.collections import lock, next_generation
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.images import ImageView
 from scenes.catalog.tables import descriptions, images
 from scenes.description import SceneDescription

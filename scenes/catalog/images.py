@@ -11,10 +11,10 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, aggregate_order_by
 
 from scenes.answer import RecipeName, Source
-from scenes.catalog import erasing
+from scenes.catalog import erasures
 from scenes.catalog.bulk import given, is_one_of
 from scenes.catalog.collections import lock, next_generation
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.publishing import Publication, publish
 from scenes.catalog.tables import caption_recipes, descriptions, image_uris, images, outcomes, tombstones
 from scenes.description import SceneDescription
@@ -66,7 +66,7 @@ async def delete(session: WriteSession, collection_id: int, image_ids: Sequence[
     generation = await lock(session, collection_id) + 1
     forgotten = await _forget_outcomes(session, collection_id, image_ids)
     removed = await _remove(session, collection_id, image_ids)
-    await erasing.record(session, collection_id, sorted(forgotten | {row["image_id"] for row in removed}))
+    await erasures.record(session, collection_id, sorted(forgotten | {row["image_id"] for row in removed}))
     if not removed:
         return 0
     sent = given(removed, column("id", BigInteger), column("image_id", Text))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, text, update
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import collections, jobs, uploads
 from scenes.errors import Conflict, NotFound
 from scenes.job import OVER, JobKind, JobState

@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy import Row, func, insert, select, update
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import api_keys
 from scenes.errors import NotFound
 

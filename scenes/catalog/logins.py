@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, insert
 
-from scenes.catalog.engine import WriteSession
+from scenes.catalog.connection import WriteSession
 from scenes.catalog.tables import login_tokens
 
 

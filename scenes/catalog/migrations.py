@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from scenes.catalog import queue_schema
-from scenes.catalog.engine import client_settings
+from scenes.catalog.connection import client_settings
 from scenes.catalog.refusals import refusal, unreachable
 from scenes.catalog.server_check import check_server
 from scenes.errors import EnvironmentMissing

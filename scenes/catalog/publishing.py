@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from scenes.answer import Source
 from scenes.catalog.bulk import given, is_one_of
 from scenes.catalog.collections import lock, next_generation
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import descriptions, image_uris, images, outcomes
 from scenes.description import SceneDescription
 from scenes.outcome import Failed, Refused, Usage

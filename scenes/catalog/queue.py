@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import PoolTimeout
 from sqlalchemy import text
 
-from scenes.catalog.engine import ReadSession, WriteSession, client_settings, session_settings
+from scenes.catalog.connection import ReadSession, WriteSession, client_settings, session_settings
 from scenes.catalog.refusals import refusal, unreachable
 from scenes.job import JobKind
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import recall_samples
 
 KEPT = timedelta(days=30)

@@ -5,7 +5,7 @@ from typing import TypeVar
 from sqlalchemy import Table, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import caption_recipes, encoder_recipes
 from scenes.errors import NotFound
 from scenes.recipe import CaptionRecipe, EncoderRecipe

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Text, cast, func, insert, select, update
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import collections, releases
 from scenes.errors import NotFound
 from scenes.recipe import IndexRecipe

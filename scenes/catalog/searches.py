@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.types import TypeEngine
 
 from scenes.catalog.bulk import as_parameter, given_later
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import collections, searches
 from scenes.errors import NotFound
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from scenes.catalog.engine import ReadSession, WriteSession
+from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import ended_sessions
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.request_log import REQUESTS
+from app.http.telemetry.request_log import REQUESTS
 
 
 @dataclass(frozen=True)

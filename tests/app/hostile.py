@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_from_bytes
 
 from starlette.routing import Mount, Route
 
-from app.access import SESSION_COOKIE
+from app.http.access import SESSION_COOKIE
 from tests.app.fuzzing import Fuzzed, known_names
 from tests.app.live import SECRET, Live
 

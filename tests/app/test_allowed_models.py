@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.performing import Describers
 from app.cli.restore import _Asked, _judge
 from app.settings import Settings
-from indexer.archive.manifest import Manifest
-from indexer.serving_encoder import EncoderLoader
-from scenes.allowed_models import AllowedModels
+from app.worker.job_executor import Describers
+from indexer.backup.manifest import Manifest
+from indexer.encoding.serving import EncoderLoader
+from scenes.allowed.models import AllowedModels
 from scenes.catalog import collections
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.collection import Collection
 from scenes.errors import BadInput, EnvironmentMissing
 from tests.app.live import live
@@ -108,9 +108,9 @@ hub, taken = socket.create_server(("127.0.0.1", 0)), []
 os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{hub.getsockname()[1]}"
 threading.Thread(target=lambda: [taken.append(hub.accept()) for _ in range(99)], daemon=True).start()
 
-from indexer.sentence_encoder import quiet_library
-from indexer.serving_encoder import EncoderLoader
-from scenes.allowed_models import AllowedModels
+from indexer.encoding.sentence_encoder import quiet_library
+from indexer.encoding.serving import EncoderLoader
+from scenes.allowed.models import AllowedModels
 from scenes.errors import BadInput, EnvironmentMissing
 
 quiet_library()

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from app.metrics import Metrics
+from app.http.telemetry.metrics import Metrics
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "docker" / "grafana-dashboard.json"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from indexer.refresh import refresh
-from scenes.catalog.engine import Catalog
+from indexer.releases.refresh import refresh
+from scenes.catalog.connection import Catalog
 from tests.app.live import Live, live
 from tests.indexer.letters import BagOfLetters
 

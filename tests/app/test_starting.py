@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.asgi import opened
+from app.http.telemetry.metrics import MULTIPROCESS, Metrics
 from app.main import create_app
-from app.metrics import MULTIPROCESS, Metrics
 from app.settings import Settings
 from scenes.errors import EnvironmentMissing
 
@@ -42,7 +42,7 @@ async def test_the_first_one_says_that_postgres_is_missing(home: Path) -> None:
 
 
 COUNT = """
-from app.metrics import Metrics
+from app.http.telemetry.metrics import Metrics
 metrics = Metrics()
 metrics.in_flight.inc()
 metrics.searched("some")
@@ -53,7 +53,7 @@ input()
 
 def test_what_a_killed_process_was_doing_is_no_longer_counted(tmp_path: Path) -> None:
     environment = os.environ | {MULTIPROCESS: str(tmp_path)}
-    told = [sys.executable, "-c", "from app.metrics import Metrics; print(Metrics().text().decode())"]
+    told = [sys.executable, "-c", "from app.http.telemetry.metrics import Metrics; print(Metrics().text().decode())"]
     with subprocess.Popen(
         [sys.executable, "-c", COUNT], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as one:

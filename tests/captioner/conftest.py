@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.describer import Answer, EngineFault, Reply, Request
+from captioner.engines.engine import Answer, EngineFault, Reply, Request
 from scenes.recipe import CaptionRecipe
 
 Script = Callable[[Request], Reply | EngineFault]

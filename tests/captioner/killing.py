@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from captioner.batches import BatchFolder
-from captioner.openai_describer import OpenAIDescriber, Server
-from captioner.run import Plan, caption
+from captioner.batches.folder import BatchFolder
+from captioner.batches.latest_records import standing
+from captioner.engines.openai import OpenAIDescriber, Server
+from captioner.pipeline.run import Plan, caption
+from captioner.pipeline.stop import Stop
 from captioner.sources import items
-from captioner.standing import standing
-from captioner.stop import Stop
 from scenes.errors import EnvironmentMissing
 from scenes.outcome import Described
 from scenes.recipe import CaptionRecipe

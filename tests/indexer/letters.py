@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from indexer.encoder import Encoded
+from indexer.encoding.encoder import Encoded
 from scenes.recipe import EncoderRecipe
 
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from indexer.refresh import refresh
-from indexer.searcher import Searcher
-from indexer.snapshot import Snapshot
+from indexer.releases.index_reader import Snapshot
+from indexer.releases.refresh import refresh
+from indexer.releases.searcher import Searcher
 from scenes.answer import Source
 from scenes.catalog import collections, history, images, publishing, releases
 from scenes.catalog.collections import CollectionRow
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.catalog.releases import Release
 from scenes.collection import Collection

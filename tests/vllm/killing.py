@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from captioner.batches import BatchFolder
-from captioner.describer import Describer
-from captioner.openai_describer import OpenAIDescriber, Server
-from captioner.run import Plan, caption
+from captioner.batches.folder import BatchFolder
+from captioner.engines.engine import Describer
+from captioner.engines.openai import OpenAIDescriber, Server
+from captioner.engines.vllm import VllmDescriber
+from captioner.pipeline.run import Plan, caption
+from captioner.pipeline.stop import Stop
 from captioner.sources import items
-from captioner.stop import Stop
-from captioner.vllm_describer import VllmDescriber
 from scenes.recipe import CaptionRecipe, Sampling
 from tests.captioner.killing import Campaign, Outcomes, compare, outcomes, sixty
 from tests.vllm.engine import ALONE, ENGINE, SETTINGS, free_port, serving

@@ -19,14 +19,14 @@ from typing import Any
 
 from PIL import Image
 
-from captioner import vllm_describer
-from captioner.batches import BatchFolder
-from captioner.decoding import Decoded, Wanted, decode
-from captioner.describer import Request
-from captioner.replies import check
-from captioner.run import caption
+from captioner.batches.folder import BatchFolder
+from captioner.engines import vllm
+from captioner.engines.engine import Request
+from captioner.engines.vllm import VllmDescriber
+from captioner.images.decoding import Decoded, Wanted, decode
+from captioner.pipeline.run import caption
+from captioner.prompting.replies import check
 from captioner.sources import items
-from captioner.vllm_describer import VllmDescriber
 from scenes.description import SceneDescription
 from scenes.recipe import CaptionRecipe, Sampling
 from tests.vllm.engine import SETTINGS
@@ -82,7 +82,7 @@ def _bare(source: Path, llm: Any) -> float:
 
 def _chat(decoded: Decoded) -> tuple[Any, Any]:
     request = Request(decoded.picture, RECIPE.sampling)
-    return vllm_describer._messages(request), vllm_describer._parameters(request)
+    return vllm._messages(request), vllm._parameters(request)
 
 
 def _started(model: Path) -> Any:
@@ -106,7 +106,7 @@ def _images(folder: Path, llm: Any) -> Path:
     decoded = [decode(path.read_bytes(), Wanted(RECIPE.max_side_px)) for path in paths]
     asked = [_chat(one) for one in decoded if isinstance(one, Decoded)]
     outputs = llm.chat([one[0] for one in asked], [one[1] for one in asked], use_tqdm=False)
-    fit = [isinstance(check(vllm_describer._reply(output, 0.0)), SceneDescription) for output in outputs]
+    fit = [isinstance(check(vllm._reply(output, 0.0)), SceneDescription) for output in outputs]
     for path in [path for path, good in zip(paths, fit, strict=True) if not good] + list(compress(paths, fit))[IMAGES:]:
         path.unlink()
     return folder

@@ -12,8 +12,8 @@ from PIL import Image
 from vllm import LLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
-from captioner.describer import EngineFault, Picture, Reply, Request
-from captioner.vllm_describer import VllmDescriber
+from captioner.engines.engine import EngineFault, Picture, Reply, Request
+from captioner.engines.vllm import VllmDescriber
 from scenes.recipe import CaptionRecipe, Sampling
 from tests.vllm.engine import SETTINGS
 from tests.vllm.tiny_model import build

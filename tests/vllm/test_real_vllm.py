@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.attempts import Manner, converse, drive
-from captioner.decoding import Decoded
-from captioner.describer import Answer, Describer, EngineFault, Picture, Reply, Request
-from captioner.openai_describer import OpenAIDescriber
-from captioner.replies import Unfit, check
-from captioner.vllm_describer import VllmDescriber
+from captioner.engines.engine import Answer, Describer, EngineFault, Picture, Reply, Request
+from captioner.engines.openai import OpenAIDescriber
+from captioner.engines.vllm import VllmDescriber
+from captioner.images.decoding import Decoded
+from captioner.prompting.attempts import Manner, converse, drive
+from captioner.prompting.replies import Unfit, check
 from scenes.recipe import Sampling
 from tests.vllm.engine import ALONE, ENGINE, SETTINGS, serving
 from tests.vllm.tiny_model import build

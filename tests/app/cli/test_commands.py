@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from PIL import Image
 
-from captioner.samples import copy_samples
+from captioner.pipeline.samples import copy_samples
 from tests.app.conftest import Command
 from tests.beir import write_set
 

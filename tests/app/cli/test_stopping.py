@@ -12,8 +12,8 @@ import pytest
 
 from app.cli import stopping
 from app.cli.metrics_folder import metrics_folder
-from captioner.stop import Stop
-from scenes.signals import deferred
+from captioner.pipeline.stop import Stop
+from scenes.host.signals import deferred
 from tests.app.conftest import Command
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -60,7 +60,7 @@ if __name__ == "__main__":
 
 def child() -> None:
     """A server process that has started; says its number, and how it ends."""
-    from app.following import follow_parent, has_started
+    from app.http.server.parent_process import follow_parent, has_started
 
     signal.signal(signal.SIGTERM, lambda *_: (print("in order", flush=True), os._exit(0)))
     follow_parent()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from scenes.catalog import jobs
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.jobs import JobRow
 from tests.app.live import Live, live
 

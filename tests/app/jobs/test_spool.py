@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.security import Secret
+from app.http.security import Secret
 from app.uploads.spool import CHUNK_BYTES, Spool
 from scenes.errors import Corrupt, EnvironmentMissing
 

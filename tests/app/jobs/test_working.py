@@ -12,17 +12,17 @@ import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from sqlalchemy import text
 
-from app.jobs.desk import Desk
-from app.security import Secret
+from app.http.security import Secret
+from app.jobs.service import Desk
 from app.uploads.spool import Spool
 from scenes.catalog import collections, jobs, publishing
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.jobs import JobRow
 from scenes.errors import BadInput, Conflict, EnvironmentMissing, Forbidden, Overloaded
 from tests.app.jobs.working import config, make_collection, scripted, shift_of
 from tests.captioner.conftest import png
-from tests.captioner.test_canary import found_in, jpeg, needles
-from tests.captioner.test_guard import serving
+from tests.captioner.redaction.test_canary import found_in, jpeg, needles
+from tests.captioner.sources.test_guard import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.http]
 world_every = timedelta(seconds=0.5)

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from app.cli.worker import open_shift
-from app.jobs.shift import Shift
 from app.settings import Settings
-from app.worker import Around, Worker
-from indexer.embedding import Tick
+from app.worker.worker import Around, Worker
+from app.worker.worker_loop import Shift
+from indexer.encoding.embedding import Tick
 from scenes.catalog import collections
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.collection import Collection
 from tests.indexer.letters import BagOfLetters
 

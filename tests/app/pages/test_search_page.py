@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, ViewportSize, async_playwright
 
-from app.security import Secret
+from app.http.security import Secret
 from tests.app.conftest import Command
 from tests.app.serving import served
 

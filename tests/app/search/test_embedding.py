@@ -7,13 +7,13 @@ import pytest
 
 from app.search.embedding import BATCH, BackgroundEmbedding
 from app.search.engines import Engines
-from indexer.embedding import AGAIN
-from indexer.encoder import Encoded, Encoder
+from indexer.encoding.embedding import AGAIN
+from indexer.encoding.encoder import Encoded, Encoder
 from scenes.catalog import collections
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.collection import Collection
 from scenes.errors import BadInput
-from tests.app.test_worker import publish
+from tests.app.worker.test_worker import publish
 from tests.indexer.letters import BagOfLetters
 
 pytestmark = pytest.mark.postgres

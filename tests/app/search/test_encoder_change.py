@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from indexer.encoder import Encoder
-from indexer.encoder_change import prepare, standing, switch
+from indexer.encoding.encoder import Encoder
+from indexer.releases.encoder_change import prepare, standing, switch
 from scenes.catalog import releases
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from tests.app.live import live
 from tests.indexer.letters import BagOfLetters, BagOfPairs
 from tests.indexer.world import World

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.search.evidence import Told, chosen, content_words, in_common, owners, prepared
 from indexer.structure.structure import told as read
 from scenes.description import Relation, SceneDescription, SceneObject
-from scenes.parts import FIELDS, fields_of, said
+from scenes.fields import FIELDS, fields_of, said
 from tests.scenes.strategies import descriptions
 
 BUS = SceneDescription(

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.search.expiry import purge, purging
 from scenes.catalog import collections, searches
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.catalog.tables import searches as table
 from scenes.collection import Collection

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.refresh import refresh
-from indexer.serving_encoder import load_encoder
-from scenes.catalog.engine import Catalog
+from indexer.encoding.serving import load_encoder
+from indexer.releases.refresh import refresh
+from scenes.catalog.connection import Catalog
 from tests.app.live import live
 
 pytestmark = [pytest.mark.postgres, pytest.mark.http, pytest.mark.encoder]

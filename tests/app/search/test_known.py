@@ -6,7 +6,7 @@ import pytest
 
 from app.search.known import KnownCollections, KnownImages
 from scenes.catalog import collections, images, publishing
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.images import ImageView
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection

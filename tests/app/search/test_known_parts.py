@@ -4,7 +4,7 @@ import tracemalloc
 
 from app.search.known_parts import _part, _size
 from indexer.structure.structure import structure_of
-from scenes.parts import part
+from scenes.fields import part
 
 SENTENCE = "A woman in a red coat holds {} small dogs near the old wooden house number {}."
 

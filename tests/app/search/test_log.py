@@ -8,7 +8,7 @@ import pytest
 
 from app.search.log import BatchLog, batching
 from scenes.catalog import collections, searches
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.collection import Collection
 from scenes.errors import EnvironmentMissing, NotFound, Overloaded

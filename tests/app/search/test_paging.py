@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.search.paging import FURTHEST, Page, page_of
-from indexer.encoder import Words
-from indexer.late_interaction import Packed, Said, pack
-from indexer.ranking import Ranking
-from indexer.snapshot import Found
+from indexer.encoding.encoder import Words
+from indexer.releases.index_reader import Found
+from indexer.retrieval.late_interaction import Packed, Said, pack
+from indexer.retrieval.ranking import Ranking
 from scenes.answer import Query
 from scenes.errors import BadInput
 

@@ -9,23 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.http.security import Secret
 from app.search.comparing import answers
 from app.search.parts import PartBounds, PartSearch
 from app.search.service import DirectLog, SearchService, make_service
-from app.security import Secret
-from indexer.encoder import Encoded, Encoder
-from indexer.ranking import Ranking
-from indexer.refresh import refresh
-from indexer.serving_encoder import load_encoder
+from indexer.encoding.encoder import Encoded, Encoder
+from indexer.encoding.serving import load_encoder
+from indexer.releases.refresh import refresh
+from indexer.retrieval.ranking import Ranking
 from scenes.answer import Answer, Query
-from scenes.catalog import collections, images, parts, publishing
-from scenes.catalog.engine import Catalog
+from scenes.catalog import collections, field_search, images, publishing
+from scenes.catalog.connection import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection
 from scenes.description import Relation, SceneDescription, SceneObject
 from scenes.errors import BadInput
+from scenes.fields import part
 from scenes.identity import external_image_id
-from scenes.parts import part
 from tests.indexer.letters import BagOfLetters
 
 pytestmark = [pytest.mark.postgres, pytest.mark.faiss]
@@ -242,7 +242,7 @@ async def test_among_many_images_words_are_looked_for_in_plain_texts(catalog: Ca
     async with catalog.reading() as session:
         collection = await collections.get(session, "c")
         for fields, rows in ((("objects",), 1), (("detail", "objects"), 32), (("detail",), 32), (("medium",), 31)):
-            said = await parts.saying(session, collection.id, ["stripe"], fields, 50)
+            said = await field_search.saying(session, collection.id, ["stripe"], fields, 50)
             assert len(said) == rows, fields
 
 
@@ -257,7 +257,7 @@ async def test_texts_that_say_the_words_elsewhere_crowd_nobody_out(catalog: Cata
         collection = await collections.get(session, "c")
 
         async def said(fields: Sequence[str], limit: int) -> list[str | None]:
-            rows = await parts.saying(session, collection.id, ["stop"], fields, limit)
+            rows = await field_search.saying(session, collection.id, ["stop"], fields, limit)
             views = await images.by_rows(session, collection.id, rows)
             return [views[row].external_id for row in rows]
 

@@ -9,16 +9,16 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from app.metrics import Metrics
+from app.http.telemetry.metrics import Metrics
 from app.search.recall import ENOUGH, RecallWatch, is_below_promise
-from indexer.delta import Delta
-from indexer.exact_index import ExactIndex
-from indexer.faiss_index import Effort, FaissIndex
-from indexer.recall_sample import RecallSampler, Taken, compared, exact
-from indexer.snapshot import Snapshot, vector_ids
-from indexer.vector_store import VectorStore
+from indexer.releases.delta import Delta
+from indexer.releases.index_reader import Snapshot, vector_ids
+from indexer.releases.recall_sample import RecallSampler, Taken, compared, exact
+from indexer.vectors.exact_index import ExactIndex
+from indexer.vectors.faiss_index import Effort, FaissIndex
+from indexer.vectors.vector_store import VectorStore
 from scenes.catalog import recall
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.recall import Sampled
 from tests.indexer.world import World
 

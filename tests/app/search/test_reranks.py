@@ -14,19 +14,19 @@ import pytest
 from numpy.typing import NDArray
 
 from app.asgi import opened
-from app.metrics import Metrics
+from app.http.security import Secret
+from app.http.telemetry.metrics import Metrics
 from app.search.reranks import Reranks
 from app.search.service import SearchService, make_service
-from app.security import Secret
 from app.settings import Settings
-from indexer.cross_encoder import FolderReranker
-from indexer.encoder import Encoder
-from indexer.refresh import refresh
-from indexer.reranking import Reranking, shown
-from indexer.serving_encoder import load_encoder
+from indexer.encoding.encoder import Encoder
+from indexer.encoding.serving import load_encoder
+from indexer.releases.refresh import refresh
+from indexer.retrieval.cross_encoder import FolderReranker
+from indexer.retrieval.reranking import Reranking, shown
 from scenes.answer import Answer, Query
 from scenes.catalog import collections, images, publishing
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection
 from scenes.description import SceneDescription, SceneObject
@@ -34,7 +34,7 @@ from scenes.errors import BadInput, Overloaded
 from scenes.identity import external_image_id
 from scenes.wording import whole_text
 from tests.indexer.letters import BagOfLetters
-from tests.indexer.rerankers import SharedWords, tiny_cross_encoder
+from tests.indexer.retrieval.rerankers import SharedWords, tiny_cross_encoder
 
 pytestmark = [pytest.mark.postgres, pytest.mark.faiss]
 WORDS = ["red", "bus", "snow", "cat", "sofa", "dog", "beach", "blue", "car", "tree", "old", "lamp"]

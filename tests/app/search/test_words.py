@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.search.words import KnownWords
-from indexer.late_interaction import Said
+from indexer.retrieval.late_interaction import Said
 from scenes.catalog import embeddings
 
 ENCODER: Any = SimpleNamespace(fingerprint=lambda: "encoder")

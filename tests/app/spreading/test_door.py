@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.connection_bounds import ConnectionBounds, Proxies
-from app.connections import Connections
+from app.http.server.connection_bounds import ConnectionBounds, Proxies
+from app.http.server.connections import Connections
 from app.spreading.crowd import Crowd
 from app.spreading.door import COURTESY, Door
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from indexer.calibration.counterfactuals import Counterfactuals
+from indexer.calibration.encoder_delta import apply_delta, write_delta
 from indexer.calibration.head import projection
 from indexer.calibration.model import Trainee
 from indexer.calibration.pairs import Example
 from indexer.calibration.training import Plan, Progress, train
-from indexer.encoder_delta import apply_delta, write_delta
-from indexer.sentence_encoder import SentenceEncoder
-from indexer.words import HEAD
+from indexer.encoding.sentence_encoder import SentenceEncoder
+from indexer.encoding.token_head import HEAD
 from scenes.errors import BadInput
-from scenes.models import BASE_ENCODER, find_model
+from scenes.weights.registry import BASE_ENCODER, find_model
 
 pytestmark = pytest.mark.encoder
 EXAMPLES = [

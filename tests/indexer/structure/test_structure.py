@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from indexer.structure.structure import structure_of, told
 from indexer.structure.words import sentences, singular
 from scenes.description import SceneDescription
-from scenes.parts import FIELDS, fields_of, part
+from scenes.fields import FIELDS, fields_of, part
 from scenes.wording import object_phrase, people_phrase, relation_phrase
 from tests.scenes.strategies import descriptions, letters
 

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, event, func, select, text
 
 from scenes.catalog import collections, embeddings, images, publishing, recipes
 from scenes.catalog.collections import CollectionRow
+from scenes.catalog.connection import Catalog, ReadSession
 from scenes.catalog.embeddings import Embedding
-from scenes.catalog.engine import Catalog, ReadSession
 from scenes.catalog.publishing import Publication, PublishCounts
 from scenes.catalog.tables import metadata
 from scenes.collection import Collection

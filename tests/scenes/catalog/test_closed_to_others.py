@@ -16,11 +16,11 @@ import pytest
 from sqlalchemy import make_url
 
 from scenes.catalog.account import postgres_account
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
-from scenes.catalog.engine import Catalog
 from scenes.catalog.socket_folder import SocketFolder
 from scenes.errors import EnvironmentMissing
-from scenes.private import POSTGRES_GATE
+from scenes.host.private_files import POSTGRES_GATE
 from tests.conftest import open_folder
 
 pytestmark = pytest.mark.postgres

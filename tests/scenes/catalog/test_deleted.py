@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scenes.catalog import collections, embeddings, history, images, jobs, publishing, recall, recipes, releases
+from scenes.catalog.connection import Catalog, WriteSession
 from scenes.catalog.embeddings import Embedding
-from scenes.catalog.engine import Catalog, WriteSession
 from scenes.catalog.publishing import Publication
 from scenes.catalog.releases import Release
 from scenes.collection import Collection

@@ -14,8 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres, with_driver
-from scenes.catalog.engine import Catalog
 from scenes.catalog.migrations import is_current, migrate
 from scenes.catalog.queue_schema import PREFIX
 from scenes.catalog.tables import metadata

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from scenes.catalog import collections, filter_sql, publishing
 from scenes.catalog import images as images_
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.catalog.tables import descriptions, images
 from scenes.collection import Collection

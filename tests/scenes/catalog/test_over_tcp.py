@@ -11,11 +11,11 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from indexer.refresh import refresh
-from indexer.searcher import Searcher
+from indexer.releases.refresh import refresh
+from indexer.releases.searcher import Searcher
 from scenes.catalog import collections, images, publishing
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
-from scenes.catalog.engine import Catalog
 from scenes.catalog.publishing import Publication
 from scenes.collection import Collection
 from scenes.description import SceneDescription

@@ -8,8 +8,8 @@ import pytest
 
 from scenes.catalog import collections, embeddings, images, keys, publishing, recipes
 from scenes.catalog.collections import CollectionRow
+from scenes.catalog.connection import Catalog
 from scenes.catalog.embeddings import Embedding
-from scenes.catalog.engine import Catalog
 from scenes.catalog.keys import KeyRow
 from scenes.catalog.publishing import Publication, PublishCounts
 from scenes.collection import Collection

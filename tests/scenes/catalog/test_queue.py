@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from scenes.catalog import collections, jobs, queue
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.jobs import JobRow
 from scenes.catalog.migrations import is_current, migrate
 from scenes.catalog.queue import Interrupted, open_queue

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import make_url, text
 
 from scenes.catalog import collections
+from scenes.catalog.connection import LOCK_TIMEOUT, STATEMENT_TIMEOUT, Catalog
 from scenes.catalog.embedded import postgres
-from scenes.catalog.engine import LOCK_TIMEOUT, STATEMENT_TIMEOUT, Catalog
 from scenes.catalog.migrations import migrate
 from scenes.catalog.queue import open_queue
 from scenes.catalog.refusals import unreachable

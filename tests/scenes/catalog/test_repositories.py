@@ -7,7 +7,7 @@ import pytest
 
 from scenes.catalog import collections, keys, logins, recipes, releases, searches
 from scenes.catalog.collections import CollectionRow
-from scenes.catalog.engine import Catalog
+from scenes.catalog.connection import Catalog
 from scenes.catalog.keys import KeyRow
 from scenes.catalog.releases import Release
 from scenes.catalog.searches import StoredSearch

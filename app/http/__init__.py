@@ -1,0 +1,1 @@
+"""What every request passes: keys, limits, problems, logging, metrics and tracing."""

@@ -1,0 +1,1 @@
+"""ASGI middleware, from the outermost layer to the innermost."""

@@ -1,0 +1,1 @@
+"""The HTTP server: the protocol, the bounds of connections, the process that started it."""

@@ -1,0 +1,1 @@
+"""The worker: it keeps collections searchable and executes jobs."""

@@ -1,0 +1,1 @@
+"""The Parquet batch folder: written, read, retried, published."""

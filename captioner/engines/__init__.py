@@ -1,0 +1,1 @@
+"""Captioning engines: the protocol and one file for each engine."""

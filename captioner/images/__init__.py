@@ -1,0 +1,1 @@
+"""Image bytes: decoding, EXIF and near-duplicates."""

@@ -1,0 +1,1 @@
+"""One captioning run: read, describe, check, write."""

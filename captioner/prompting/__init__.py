@@ -1,0 +1,1 @@
+"""Prompts, reply checks, attempts and verification."""

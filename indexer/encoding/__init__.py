@@ -1,0 +1,1 @@
+"""Text to vectors: the encoder protocol, its implementations, and micro-batching."""

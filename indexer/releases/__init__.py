@@ -1,0 +1,1 @@
+"""Index releases: built, verified, made active, tuned, pruned and repaired."""

@@ -1,0 +1,124 @@
+"""What answers at one moment: a release, the exact delta beside it, and nothing that was deleted or replaced."""
+
+import time
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.encoding.encoder import Vectors
+from indexer.releases.delta import Delta
+from indexer.vectors.scoring import exact_scores
+from indexer.vectors.vector_index import Hits, Ids, VectorIndex
+from scenes.catalog.releases import Release
+
+Rows = NDArray[np.int64]
+RETRY_S = 30.0
+"""How long a release that could not be opened is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Images of one query, best first: `rows` int64 (m,), `scores` float32 (m,), the best over an image's views."""
+
+    rows: Rows
+    scores: NDArray[np.float32]
+
+    def first(self, k: int) -> "Found":
+        """The k best of them."""
+        return Found(self.rows[:k], self.scores[:k])
+
+    def without(self, hidden: Rows) -> "Found":
+        """All but the `hidden`, which are sorted."""
+        if not len(hidden):
+            return self
+        shown = ~are_among(self.rows, hidden)
+        return Found(self.rows[shown], self.scores[shown])
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Immutable. `hidden`, sorted, are rows whose release vectors are out of date; `pending`, sorted, are rows of
+    images that are stored but have no vectors yet; `active_release` is what the catalog named; `trouble` says why
+    another release answers, or none; `opened_at` is monotonic seconds."""
+
+    collection_id: int
+    generation: int
+    active_release: UUID | None
+    release: Release | None
+    index: VectorIndex | None
+    delta: Delta
+    hidden: Rows
+    trouble: str | None = None
+    opened_at: float = 0.0
+    pending: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def views(self) -> int:
+        return self.delta.views
+
+    def may_be_retried(self) -> bool:
+        """Is it time to look whether the active release can be opened again?"""
+        return self.trouble is not None and time.monotonic() - self.opened_at > RETRY_S
+
+    def search(self, query: Vectors, k: int, allowed: Rows | None = None) -> Found:
+        """The k best images for one query, float32 (dim,); with `allowed` (sorted rows) only among those."""
+        settled = self._settled(query, k, allowed)
+        fresh = by_image(self.delta.search(query, k * self.views, allowed), self.views)
+        if not len(fresh.rows):
+            return settled
+        rows = np.concatenate([fresh.rows, settled.rows])
+        scores = np.concatenate([fresh.scores, settled.scores])
+        order = np.lexsort((rows, -scores))[:k]
+        return Found(rows[order], scores[order])
+
+    def view_scores(self, query: Vectors, rows: Rows) -> NDArray[np.float32]:
+        """Scores of every view of these images, float32 (n, views); NaN for an image without vectors."""
+        vectors = self.vectors(rows)
+        return exact_scores(vectors.reshape(-1, vectors.shape[2]), query).reshape(len(rows), self.views)
+
+    def vectors(self, rows: Rows) -> NDArray[np.float32]:
+        """The vectors that answer for these images, float32 (n, views, dim); NaN for an image without."""
+        taken = self.delta.take(rows)
+        if self.index is not None:
+            settled = np.isnan(taken[:, 0, 0]) & ~are_among(rows, self.hidden)
+            found = self.index.vectors(vector_ids(rows[settled], self.views))
+            taken[settled] = found.reshape(-1, self.views, taken.shape[2])
+        return taken
+
+    def _settled(self, query: Vectors, k: int, allowed: Rows | None) -> Found:
+        """The k best images of the release: as many vectors are asked for as it takes."""
+        if self.index is None:
+            return Found(np.empty(0, np.int64), np.empty(0, np.float32))
+        ids = None if allowed is None else vector_ids(allowed, self.views)
+        wanted = k * self.views
+        while True:
+            hits = self.index.search(query[None, :], wanted, ids)[0]
+            shown = by_image(hits, self.views).without(self.hidden)
+            if len(shown.rows) >= k or len(hits.ids) < wanted:
+                return shown.first(k)
+            wanted *= 2
+
+
+def vector_ids(rows: Rows, views: int) -> Ids:
+    """Ids of all views of images, int64 (n × views,): row × views + view."""
+    ids: Ids = (rows[:, None] * views + np.arange(views)).reshape(-1)
+    return ids
+
+
+def are_among(rows: Rows, known: Rows) -> NDArray[np.bool_]:
+    """Is each of the rows one of the `known`, which are sorted?"""
+    if not len(known):
+        return np.zeros(len(rows), np.bool_)
+    there: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, rows), len(known) - 1)] == rows
+    return there
+
+
+def by_image(hits: Hits, views: int) -> Found:
+    """Each image once, at its best vector; hits come best first."""
+    if views == 1:
+        return Found(hits.ids, hits.scores)
+    rows = hits.ids // views
+    first = np.sort(np.unique(rows, return_index=True)[1])
+    return Found(rows[first], hits.scores[first])

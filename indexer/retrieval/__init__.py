@@ -1,0 +1,1 @@
+"""From a query to ranked images: the one path that everything uses."""

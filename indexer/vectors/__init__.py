@@ -1,0 +1,1 @@
+"""One vector index: the protocol, exact search, FAISS, the GPU replica, quantization and kernels."""

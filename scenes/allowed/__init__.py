@@ -1,0 +1,1 @@
+"""What the operator allows: the sources that jobs read and the models that are loaded."""

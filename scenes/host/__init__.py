@@ -1,0 +1,1 @@
+"""This machine: private files, signals, processes and cores."""

@@ -1,0 +1,1 @@
+"""Packaged and calibrated model weights: registry, digests and unpacking."""
