@@ -96,7 +96,7 @@ class Asked:
 
     def __init__(self, app: FastAPI, key: str, metrics: Switched) -> None:
         self.app, self.key, self.metrics = app, key, metrics
-        self._sampler = app.state.wordsight.service.looking.recall.sampler
+        self._sampler = app.state.wordsight.service.retriever.sampler
         self._offer = self._sampler.offer
 
     def switch(self, *, on: bool) -> None:

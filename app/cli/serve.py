@@ -82,7 +82,7 @@ def serve(
 def _checked_settings(trust_proxy: str) -> "Settings":
     from app.http.server.connection_bounds import Proxies
     from app.http.telemetry.tracing import check_tracing
-    from indexer.retrieval.reranker_files import find_reranker
+    from indexer.reranking.files import find_reranker
 
     config = settings()
     check_tracing(config.traces)

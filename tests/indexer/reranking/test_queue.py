@@ -5,7 +5,6 @@ import json
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,14 +15,14 @@ from numpy.typing import NDArray
 from app.asgi import opened
 from app.http.security import Secret
 from app.http.telemetry.metrics import Metrics
-from app.search.reranks import Reranks
 from app.search.service import SearchService, make_service
 from app.settings import Settings
 from indexer.encoding.encoder import Encoder
 from indexer.encoding.serving import load_encoder
 from indexer.releases.refresh import refresh
-from indexer.retrieval.cross_encoder import FolderReranker
-from indexer.retrieval.reranking import Reranking, shown
+from indexer.reranking.cross_encoder import FolderReranker
+from indexer.reranking.queue import RerankQueue
+from indexer.reranking.reranking import Reranking, shown
 from scenes.answer import Answer, Query
 from scenes.catalog import collections, images, publishing
 from scenes.catalog.connection import Catalog
@@ -34,7 +33,7 @@ from scenes.errors import BadInput, Overloaded
 from scenes.identity import external_image_id
 from scenes.wording import whole_text
 from tests.indexer.letters import BagOfLetters
-from tests.indexer.retrieval.rerankers import SharedWords, tiny_cross_encoder
+from tests.indexer.reranking.rerankers import SharedWords, tiny_cross_encoder
 
 pytestmark = [pytest.mark.postgres, pytest.mark.faiss]
 WORDS = ["red", "bus", "snow", "cat", "sofa", "dog", "beach", "blue", "car", "tree", "old", "lamp"]
@@ -194,11 +193,10 @@ class Blocking(SharedWords):
 
 async def test_a_full_queue_answers_in_the_order_there_was(filled: Catalog, home: Path) -> None:
     blocking, asked = Blocking(), Query(query=QUERY, k=10)
-    async with serving(filled, home, Reranking(blocking)) as made:
-        assert made.reranks is not None
-        made.reranks.close()
-        reranks = Reranks(Reranking(blocking), made.images, made.engines.watcher, most=1)
-        service = replace(made, reranks=reranks)
+    async with serving(filled, home, Reranking(blocking)) as service:
+        assert service.retriever.reranks is not None
+        service.retriever.reranks.close()
+        service.retriever.reranks = RerankQueue(Reranking(blocking), filled, most=1)
         first = await service.search("c", asked)
         further = asked.model_copy(update={"cursor": first.next_cursor})
         blocking.begun.clear()
@@ -214,7 +212,6 @@ async def test_a_full_queue_answers_in_the_order_there_was(filled: Catalog, home
         assert (at_once.reranked, (await waiting).reranked, first.reranked) == (0, 50, 50)
         assert found(at_once) != found(first) == found(await waiting)
         assert (await service.search("c", further)).reranked == 50
-        reranks.close()
 
 
 async def test_a_search_waits_no_longer_for_its_turn_than_its_budget(filled: Catalog, home: Path) -> None:
@@ -265,8 +262,7 @@ async def test_a_server_has_it_before_it_is_ready(database_url: str, home: Path,
     folder = tiny_cross_encoder(tmp_path / "mine")
     named = {"WORDSIGHT_HOME": home, "DATABASE_URL": database_url, "WORDSIGHT_RERANKER": folder}
     async with opened(Settings.model_validate(named | {"WORDSIGHT_RERANK_BUDGET": "30"}), Metrics()) as state:
-        assert state.service.reranks is not None
-        assert state.service.reranks.name.startswith("mine@")
+        assert (state.service.retriever.reranker or "").startswith("mine@")
         await publish(state.catalog)
         await refresh(state.catalog, "c", load_encoder(None, home), home)
         answer = await state.service.search("c", Query(query=QUERY))

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+from cachetools import LRUCache
+
 from app.search.shown import Shown
 from scenes.catalog import collections, images
 from scenes.catalog.collections import CollectionRow
@@ -18,13 +20,13 @@ _MOST_COLLECTIONS = 1_000
 _MOST_VIEWS = 10_000
 
 
-class KnownCollections:
+class CollectionCache:
     """Collections by name, asked again when older than `FRESH`; one question at a time for each."""
 
     def __init__(self, catalog: Catalog, fresh: timedelta = FRESH) -> None:
         self._catalog = catalog
         self._fresh_s = fresh.total_seconds()
-        self._rows: dict[str, tuple[float, CollectionRow]] = {}
+        self._rows: LRUCache[str, tuple[float, CollectionRow]] = LRUCache(_MOST_COLLECTIONS)
         self._asking: dict[str, asyncio.Lock] = {}
 
     async def get(self, name: str) -> CollectionRow:
@@ -47,8 +49,6 @@ class KnownCollections:
         self._rows.pop(name, None)
         async with self._catalog.reading() as session:
             row = await collections.get(session, name)
-        if len(self._rows) >= _MOST_COLLECTIONS:
-            self._rows.clear()
         self._rows[name] = (asked, row)
         return row
 
@@ -57,32 +57,22 @@ class KnownCollections:
         return row if row is not None and time.monotonic() - asked < self._fresh_s else None
 
 
-class KnownImages:
-    """Images by row, as they were at their collection's newest known generation."""
+class ImageCache:
+    """Images by row, as they were at their collection's newest known generation; the ones that were asked for last."""
 
     def __init__(self, catalog: Catalog, most: int = _MOST_VIEWS) -> None:
         self._catalog = catalog
-        self._most = most
-        self._views: dict[int, tuple[int, dict[int, Shown]]] = {}
+        self._known: LRUCache[tuple[int, int, int], Shown] = LRUCache(most)
 
     async def by_rows(self, collection: CollectionRow, rows: Sequence[int]) -> dict[int, Shown]:
-        """The images of these rows that are still there."""
-        known = self._of(collection)
-        found = {row: known[row] for row in rows if row in known}
+        """The images of these rows that still exist."""
+        number, generation = collection.id, collection.generation
+        known = ((row, self._known.get((number, generation, row))) for row in rows)
+        found = {row: shown for row, shown in known if shown is not None}
         missing = [row for row in rows if row not in found]
         if missing:
             async with self._catalog.reading() as session:
-                read = await images.by_rows(session, collection.id, missing)
-            shown = {row: Shown.of(view) for row, view in read.items()}
-            if len(known) + len(shown) > self._most:
-                known.clear()
-            known |= shown
-            found |= shown
+                read = await images.by_rows(session, number, missing)
+            for row, view in read.items():
+                self._known[number, generation, row] = found[row] = Shown.of(view)
         return found
-
-    def _of(self, collection: CollectionRow) -> dict[int, Shown]:
-        generation, views = self._views.get(collection.id, (-1, {}))
-        if generation < collection.generation:
-            views = {}
-            self._views[collection.id] = (collection.generation, views)
-        return views

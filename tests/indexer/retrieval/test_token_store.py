@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.shelf import Shelf
+from indexer.retrieval.token_store import TokenStore
 
 DIM = 3
 PARTS = st.tuples(st.integers(1, 2), st.integers(1, 2))
@@ -18,7 +18,7 @@ def words(row: int, length: int) -> np.ndarray:
 
 @given(st.lists(st.tuples(PARTS, ROWS), max_size=8))
 def test_what_was_put_first_is_found(puts: list[tuple[tuple[int, int], dict[int, int]]]) -> None:
-    shelf, expected = Shelf(200, DIM), {}
+    shelf, expected = TokenStore(200, DIM), {}
     for part, rows in puts:
         shelf.put(part, {row: words(row, length) for row, length in rows.items()})
         for row, length in rows.items():
@@ -34,7 +34,7 @@ def test_what_was_put_first_is_found(puts: list[tuple[tuple[int, int], dict[int,
 
 
 def test_what_a_reader_holds_stays_as_it_is() -> None:
-    shelf = Shelf(4, DIM)
+    shelf = TokenStore(4, DIM)
     shelf.put((1, 1), {7: words(7, 2)})
     held = shelf.said((1, 1), [7, 8])
     shelf.put((1, 1), {8: words(8, 2)})
@@ -44,11 +44,11 @@ def test_what_a_reader_holds_stays_as_it_is() -> None:
 
 
 def test_who_says_nothing_takes_no_room() -> None:
-    shelf = Shelf(2, DIM)
+    shelf = TokenStore(2, DIM)
     shelf.put((1, 1), {row: words(row, 0) for row in range(9)} | {9: words(9, 1), 10: words(10, 1)})
     assert shelf.said((1, 1), range(12)).lengths.tolist() == [0] * 9 + [1, 1, -1]
 
 
 def test_more_than_there_is_room_for_is_refused() -> None:
     with pytest.raises(ValueError, match="broadcast"):
-        Shelf(3, DIM).put((1, 1), {7: words(7, 4)})
+        TokenStore(3, DIM).put((1, 1), {7: words(7, 4)})

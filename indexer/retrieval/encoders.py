@@ -1,20 +1,23 @@
-"""The encoders that a server has open, one for each name that its collections use, each with its searcher."""
+"""The encoders that are loaded, one for each name that collections use, each with what searches by it."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from indexer.encoding.encoder import Encoder, LocatesWords
 from indexer.encoding.files import find_encoder
-from indexer.encoding.micro_batch import EncodedQuery, MicroBatcher, QueryEncoder, RememberingEncoder
+from indexer.encoding.micro_batch import MicroBatcher
+from indexer.releases.index_reader import Snapshot
 from indexer.releases.loading import Accelerate
 from indexer.releases.loading import itself as no_replica
 from indexer.releases.searcher import Searcher
 from indexer.retrieval.late_interaction import Said, late_scores, pack
+from indexer.retrieval.query_vectors import QueryVectors
+from indexer.retrieval.ranking import Ranking
+from indexer.retrieval.search_batch import BatchSearch, EncodedQuery, Looked, Lookup
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog
 from scenes.errors import Overloaded, WordsightError
@@ -28,40 +31,35 @@ _log = logging.getLogger(__name__)
 _WARM = "a first query, so that the next one is quick"
 
 
-class Watcher(Protocol):
-    """Is told what happens to queries, to count it."""
-
-    def batch_seen(self, size: int, seconds: float) -> None: ...
-
-    def cache_hit(self, hit: bool) -> None: ...
-
-    def stage_took(self, stage: str, seconds: float) -> None: ...
-
-
-class Unwatched:
-    """Counts nothing."""
-
-    def batch_seen(self, size: int, seconds: float) -> None: ...
-
-    def cache_hit(self, hit: bool) -> None: ...
-
-    def stage_took(self, stage: str, seconds: float) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """What turns a query into the rows of a collection; `documents` embeds texts that are no queries, `locator`
-    knows where their words are, None where it can't be told."""
+class OpenEncoder:
+    """An encoder that is loaded, with what searches by it: `batcher` works on queries, `vectors` keeps theirs,
+    `searcher` has what is searchable. `locator` knows where a text's tokens are, None where that can't be known."""
 
-    encoder: QueryEncoder
-    documents: Encoder
+    encoder: Encoder
+    batcher: MicroBatcher[Lookup, Looked]
+    vectors: QueryVectors
     fingerprint: str
     searcher: Searcher
     relevance: Relevance | None = None
     locator: LocatesWords | None = None
 
 
-class Engines:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one search looks: a collection at one moment, by one encoder."""
+
+    collection: CollectionRow
+    encoder: OpenEncoder
+    reader: Snapshot
+
+    @property
+    def may_remember(self) -> bool:
+        """May vectors of this collection's queries be kept in memory?"""
+        return self.collection.settings.search_log != "off"
+
+
+class Encoders:
     """Loads each encoder when a collection first needs it, at most `MOST` of them."""
 
     def __init__(
@@ -69,19 +67,19 @@ class Engines:
         catalog: Catalog,
         home: Path,
         load: Callable[[str | None], Encoder],
-        watcher: Watcher | None = None,
+        ranking: Ranking,
         accelerate: Accelerate = no_replica,
         runners: int | None = None,
     ) -> None:
-        """`runners` batches of queries are embedded at a time, one for each core if left out."""
+        """`runners` batches of queries are worked on at a time, one for each core if left out."""
         self._catalog = catalog
         self._runners = runners or cores()
         self._home = home
         self._load = load
-        self.watcher = watcher or Unwatched()
+        self._ranking = ranking
         self._accelerate = accelerate
-        self._opened: dict[str | None, Engine] = {}
-        self._batchers: list[MicroBatcher] = []
+        self._opened: dict[str | None, OpenEncoder] = {}
+        self._batchers: list[MicroBatcher[Lookup, Looked]] = []
         self._opening = asyncio.Lock()
         self._followers: AsyncExitStack | None = None
         self._answers: dict[int, str | None] = {}
@@ -89,7 +87,7 @@ class Engines:
         self.searches = 0
         """How many searches have come so far."""
 
-    async def of(self, name: str | None) -> Engine:
+    async def of(self, name: str | None) -> OpenEncoder:
         """The engine of an encoder, warm. Raises as the encoder's loading does, and `Overloaded`."""
         known = self._opened.get(name)
         if known is not None:
@@ -104,7 +102,7 @@ class Engines:
         opened = self._opened.get(name)
         return None if opened is None else opened.fingerprint
 
-    async def answering(self, collection: CollectionRow) -> Engine:
+    async def answering(self, collection: CollectionRow) -> OpenEncoder:
         """The engine that answers a collection now.
 
         Where its encoder was changed, the one that answered before goes on until the new one is loaded and has read
@@ -160,7 +158,7 @@ class Engines:
         for batcher in self._batchers:
             batcher.close()
 
-    async def _open(self, name: str | None) -> Engine:
+    async def _open(self, name: str | None) -> OpenEncoder:
         if len(self._opened) >= MOST:
             raise Overloaded(
                 "encoders_full",
@@ -169,23 +167,21 @@ class Engines:
                 fix="let another server answer the collections with other encoders",
             )
         encoder = await asyncio.to_thread(self._load, name)
-        batcher = MicroBatcher(encoder, runners=self._runners, seen=self.watcher.batch_seen)
+        batcher = MicroBatcher(BatchSearch(encoder, self._ranking), runners=self._runners)
         self._batchers.append(batcher)
-        await batcher.encode_then(_WARM, _ranked_alone, remember=False)
+        await asyncio.to_thread(_compile, (await batcher.do(Lookup(_WARM, None, None))).encoded)
         searcher = Searcher(self._catalog, encoder.recipe, self._home, self._accelerate)
         if self._followers is not None:
             await self._followers.enter_async_context(searcher.following())
         relevance = await asyncio.to_thread(_relevance, name, encoder)
-        remembering = RememberingEncoder(batcher, hit=self.watcher.cache_hit)
-        return Engine(remembering, encoder, encoder.recipe.fingerprint(), searcher, relevance, _locator(encoder))
+        fingerprint = encoder.recipe.fingerprint()
+        return OpenEncoder(encoder, batcher, QueryVectors(), fingerprint, searcher, relevance, _locator(encoder))
 
 
-def _ranked_alone(encoded: Sequence[EncodedQuery]) -> list[None]:
-    """Rank the queries themselves, so that what ranks is compiled."""
-    for one in encoded:
-        if one.words is not None:
-            late_scores(one.words, Said.of([pack(one.words)]))
-    return [None] * len(encoded)
+def _compile(query: EncodedQuery) -> None:
+    """Rank a query against itself, so that what ranks is compiled before the first search."""
+    if query.words is not None:
+        late_scores(query.words, Said.of([pack(query.words)]))
 
 
 def _locator(encoder: Encoder) -> LocatesWords | None:

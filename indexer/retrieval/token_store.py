@@ -1,4 +1,4 @@
-"""Word vectors of many descriptions side by side, where ranking finds them without copying them."""
+"""Token vectors of many descriptions in one array, where ranking finds them without a copy."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ _NOT_THERE, _WORDLESS = -1, -2
 """The places of the spans of whoever is not there, and of whoever says nothing: the last ones."""
 
 
-class Shelf:
+class TokenStore:
     """Room for so many `words` of `word_dim` numbers; written once and never changed, so that readers wait for nobody.
 
     Put from one thread, read from any: a description is found only once all of it is there.

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.paging import FURTHEST, Page, page_of
+from app.search.cursor import FURTHEST, Start, next_cursor, start_of
 from indexer.encoding.encoder import Words
 from indexer.releases.index_reader import Found
 from indexer.retrieval.late_interaction import Packed, Said, pack
+from indexer.retrieval.page import Page
 from indexer.retrieval.ranking import Ranking
 from scenes.answer import Query
 from scenes.errors import BadInput
@@ -28,13 +29,14 @@ def walk(size: int, k: int, ranking: Ranking) -> list[list[int]]:
     found, query, words = collection(size)
     pages, asked = [], Query(query=ASKED, k=k)
     while True:
-        page = page_of(asked, ranking)
+        start = start_of(asked)
+        page = Page(start.offset, k, ranking.candidates(k))
         candidates = found.first(page.candidates)
         (ranked,) = page.ranked_each(ranking, [candidates], [query], Said.at(words, candidates.rows))
         pages.append(page.of(ranked).rows.tolist())
-        cursor = page.following(asked, len(ranked.rows))
-        if cursor is None:
+        if page.is_last(len(ranked.rows)):
             return pages
+        cursor = next_cursor(asked, start)
         asked = Query(query=ASKED, k=k, cursor=cursor)
 
 
@@ -56,18 +58,18 @@ def test_the_first_page_is_what_a_search_without_pages_shows(size: int, k: int) 
 
 def test_a_cursor_leads_no_further_than_promised() -> None:
     asked = Query(query=ASKED, k=1_000)
-    assert Page(FURTHEST - 2_000, 1_000, 1_000).following(asked, FURTHEST - 1_000) is not None
-    assert Page(FURTHEST - 1_000, 1_000, 1_000).following(asked, FURTHEST) is None
+    assert next_cursor(asked, Start(FURTHEST - 2_000)) is not None
+    assert next_cursor(asked, Start(FURTHEST - 1_000)) is None
 
 
 @pytest.mark.parametrize("changed", [{"query": "another"}, {"k": 3}, {"filter": {"metadata.a": 1}}])
 def test_a_cursor_of_another_question_is_refused(changed: dict[str, object]) -> None:
-    cursor = Page(0, 2, 50).following(Query(query=ASKED, k=2), 50)
+    cursor = next_cursor(Query(query=ASKED, k=2), Start())
     with pytest.raises(BadInput, match="another query"):
-        page_of(Query.model_validate({"query": ASKED, "k": 2, "cursor": cursor} | changed), Ranking())
+        start_of(Query.model_validate({"query": ASKED, "k": 2, "cursor": cursor} | changed))
 
 
 @given(st.text(max_size=60))
 def test_what_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="cursor"):
-        page_of(Query.model_construct(query=ASKED, k=2, cursor=text, filter=None), Ranking())
+        start_of(Query.model_construct(query=ASKED, k=2, cursor=text, filter=None))

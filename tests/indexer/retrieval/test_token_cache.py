@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.search.words import KnownWords
 from indexer.retrieval.late_interaction import Said
+from indexer.retrieval.token_cache import TokenCache
 from scenes.catalog import embeddings
 
 ENCODER: Any = SimpleNamespace(fingerprint=lambda: "encoder")
@@ -45,7 +45,7 @@ def first_numbers(said: Said) -> list[int | None]:
 
 
 async def test_words_are_read_once_a_generation(read: list[list[int]]) -> None:
-    known = KnownWords(NoCatalog())  # type: ignore[arg-type]
+    known = TokenCache(NoCatalog())  # type: ignore[arg-type]
     assert not known.at_hand(at(1), "encoder", [1, 2]).is_whole
     assert first_numbers(await known.by_rows(at(1), ENCODER, [1, 100, 2])) == [1, None, 2]
     assert known.at_hand(at(1), "encoder", [2, 1]).is_whole
@@ -56,14 +56,13 @@ async def test_words_are_read_once_a_generation(read: list[list[int]]) -> None:
     assert read == [[1, 100, 2], [3]]
 
 
-async def test_all_that_is_kept_makes_room_for_what_is_asked_for(read: list[list[int]]) -> None:
-    known = KnownWords(NoCatalog(), most_bytes=24)  # type: ignore[arg-type]
-    await known.by_rows(at(1), ENCODER, [1, 2])
-    await known.by_rows(at(1), ENCODER, [3])
-    assert known.at_hand(at(1), "encoder", [1, 2, 3]).is_whole
-    await known.by_rows(at(1), ENCODER, [4])
-    assert not any(known.at_hand(at(1), "encoder", [row]).is_whole for row in (1, 2, 3))
-    assert known.at_hand(at(1), "encoder", [4]).is_whole
-    assert first_numbers(await known.by_rows(at(1), ENCODER, [5, 6, 7, 8])) == [5, 6, 7, 8]
-    assert not known.at_hand(at(1), "encoder", [5]).is_whole
-    assert known.at_hand(at(1), "encoder", [4]).is_whole
+async def test_what_was_read_last_stays_and_memory_is_bounded(read: list[list[int]]) -> None:
+    known = TokenCache(NoCatalog(), most_bytes=48)  # type: ignore[arg-type]
+    for row in range(1, 7):
+        await known.by_rows(at(1), ENCODER, [row])
+    assert first_numbers(known.at_hand(at(1), "encoder", [1, 2, 3])) == [1, 2, 3]
+    assert first_numbers(known.at_hand(at(1), "encoder", [6, 1, 7])) == [6, 1, None]
+    await known.by_rows(at(1), ENCODER, [7])
+    assert first_numbers(known.at_hand(at(1), "encoder", [1, 4, 7])) == [None, 4, 7]
+    assert first_numbers(await known.by_rows(at(1), ENCODER, [10, 11, 12, 13])) == [10, 11, 12, 13]
+    assert first_numbers(known.at_hand(at(1), "encoder", [10, 4, 7])) == [None, 4, 7]

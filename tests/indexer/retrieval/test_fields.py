@@ -3,19 +3,18 @@
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.http.security import Secret
-from app.search.comparing import answers
-from app.search.parts import PartBounds, PartSearch
 from app.search.service import DirectLog, SearchService, make_service
 from indexer.encoding.encoder import Encoded, Encoder
 from indexer.encoding.serving import load_encoder
+from indexer.evaluation.comparison import answers
 from indexer.releases.refresh import refresh
+from indexer.retrieval.fields import FieldBounds, FieldSearch
 from indexer.retrieval.ranking import Ranking
 from scenes.answer import Answer, Query
 from scenes.catalog import collections, field_search, images, publishing
@@ -67,12 +66,13 @@ async def publish(catalog: Catalog, name: str, described: dict[str, SceneDescrip
 
 
 @asynccontextmanager
-async def serving(catalog: Catalog, home: Path, encoder: Encoder, bounds: PartBounds) -> AsyncIterator[SearchService]:
+async def serving(catalog: Catalog, home: Path, encoder: Encoder, bounds: FieldBounds) -> AsyncIterator[SearchService]:
     service = make_service(catalog, lambda _name: encoder, home, Secret(b"s" * 32), DirectLog(catalog))
+    service.retriever.fields = FieldSearch(catalog, Ranking(), bounds)
     try:
-        yield replace(service, parts=PartSearch(catalog, Ranking(), bounds))
+        yield service
     finally:
-        service.engines.close()
+        service.close()
 
 
 def found(answer: Answer) -> list[str | None]:
@@ -89,7 +89,7 @@ async def test_it_answers_as_a_collection_of_those_fields(catalog: Catalog, home
     await publish(catalog, "alone", alone)
     await refresh(catalog, "alone", encoder, home)
     await refresh(catalog, "whole", encoder, home)
-    async with serving(catalog, home, encoder, PartBounds()) as service:
+    async with serving(catalog, home, encoder, FieldBounds()) as service:
         asked = await service.search("whole", Query(query=query, k=50, fields=FIELDS))
         meant = await service.search("alone", Query(query=query, k=50))
         plain = await service.search("whole", Query(query=query, k=50))
@@ -100,7 +100,7 @@ async def test_it_answers_as_a_collection_of_those_fields(catalog: Catalog, home
         told = {evidence.field.split("/")[1] for one in asked.results for evidence in one.evidence or ()}
         assert told <= set(FIELDS)
         collection = await service.collections.get("whole")
-        (direct,) = [await answers(catalog, collection, encoder, home, [query], 50)]
+        direct = await answers(catalog, service.retriever, collection, None, [query], 50)
         assert found(plain) == [external for _, external in direct[0]]
 
 
@@ -108,7 +108,7 @@ async def test_pages_filters_and_edits(catalog: Catalog, home: Path) -> None:
     encoder = Counting()
     await publish(catalog, "c", {str(n): scene(n) for n in range(40)})
     await refresh(catalog, "c", encoder, home)
-    async with serving(catalog, home, encoder, PartBounds()) as service:
+    async with serving(catalog, home, encoder, FieldBounds()) as service:
         asked = Query(query="a red dog", k=7, fields=FIELDS)
         first = await service.search("c", asked)
         encoder.embedded.clear()
@@ -149,7 +149,7 @@ async def test_among_many_images_only_candidates_are_looked_at(catalog: Catalog,
     await publish(catalog, "c", others | {"91": sign})
     await refresh(catalog, "c", encoder, home)
     encoder.embedded.clear()
-    async with serving(catalog, home, encoder, PartBounds(listed=10, near=3)) as service:
+    async with serving(catalog, home, encoder, FieldBounds(listed=10, near=3)) as service:
         asked = Query(query="stops on streets", fields=("visible_text",))
         answer = await service.search("c", asked)
         assert answer.exists is None
@@ -161,7 +161,7 @@ async def test_among_many_images_only_candidates_are_looked_at(catalog: Catalog,
         none = await service.search("c", asked.model_copy(update={"filter": {"metadata.n": {"lt": 20}}}))
         assert "91" not in found(none)
         assert len(none.results) == 3
-    async with serving(catalog, home, encoder, PartBounds(near=3, work=100, near_work=85)) as service:
+    async with serving(catalog, home, encoder, FieldBounds(near=3, work=100, near_work=85)) as service:
         assert (await service.search("c", asked)).exists is None
 
 
@@ -171,7 +171,7 @@ async def test_a_text_alone_has_its_vectors_already(catalog: Catalog, home: Path
     await publish(catalog, "c", texts)
     await refresh(catalog, "c", encoder, home)
     encoder.embedded.clear()
-    async with serving(catalog, home, encoder, PartBounds(work=0)) as service:
+    async with serving(catalog, home, encoder, FieldBounds(work=0)) as service:
         asked = await service.search("c", Query(query="a boat", fields=("detail", "objects")))
         plain = await service.search("c", Query(query="a boat"))
     assert [(one.external_id, one.score) for one in asked.results] == [
@@ -195,7 +195,7 @@ async def test_a_plain_text_answers_for_its_objects(catalog: Catalog, home: Path
     await publish(catalog, "c", {n: SceneDescription(detail=text) for n, text in TOLD.items()} | {"5": stated})
     await refresh(catalog, "c", encoder, home)
     encoder.embedded.clear()
-    async with serving(catalog, home, encoder, PartBounds()) as service:
+    async with serving(catalog, home, encoder, FieldBounds()) as service:
         answer = await service.search("c", Query(query="a red car", fields=("objects",)))
         assert sorted(found(answer), key=str) == ["1", "2", "3", "5"], "what says nothing there is no result"
         assert set(encoder.embedded) == {
@@ -221,7 +221,7 @@ async def test_a_colour_is_bound_to_its_own_object(catalog: Catalog, home: Path)
     encoder = load_encoder(None, home)
     await publish(catalog, "c", {n: SceneDescription(detail=text) for n, text in TOLD.items()})
     await refresh(catalog, "c", encoder, home)
-    async with serving(catalog, home, encoder, PartBounds()) as service:
+    async with serving(catalog, home, encoder, FieldBounds()) as service:
         for query, right in (("a red car", "1"), ("a red house", "2"), ("a blue house", "1"), ("a blue car", "2")):
             answer = await service.search("c", Query(query=query, fields=("objects",)))
             assert found(answer)[0] == right, query
@@ -236,7 +236,7 @@ async def test_among_many_images_words_are_looked_for_in_plain_texts(catalog: Ca
     mixed = SceneDescription(detail="stripes", objects=(SceneObject(name="boat"),))
     await publish(catalog, "c", others | {"91": dressed, "92": mixed})
     await refresh(catalog, "c", encoder, home)
-    async with serving(catalog, home, encoder, PartBounds(listed=10, near=2)) as service:
+    async with serving(catalog, home, encoder, FieldBounds(listed=10, near=2)) as service:
         answer = await service.search("c", Query(query="stripes of sand", fields=("people", "absent")))
         assert found(answer) == ["91"], "neither is its text near nor has it a field that says so"
     async with catalog.reading() as session:

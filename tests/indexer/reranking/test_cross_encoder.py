@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer.retrieval.cross_encoder import FolderReranker
+from indexer.reranking.cross_encoder import FolderReranker
 from scenes.errors import BadInput
 from scenes.weights.registry import BASE_ENCODER, find_model
-from tests.indexer.retrieval.rerankers import tiny_cross_encoder
+from tests.indexer.reranking.rerankers import tiny_cross_encoder
 
 pytestmark = pytest.mark.encoder
 TEXTS = ["a red bus in snow", "a cat"]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.sentence_encoder import quiet_library
-from indexer.retrieval.reranker_files import RerankerFiles, find_reranker, invalid
-from indexer.retrieval.reranking import BATCH
+from indexer.reranking.files import RerankerFiles, find_reranker, invalid
+from indexer.reranking.reranking import BATCH
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.search.known import KnownCollections, KnownImages
+from app.search.catalog_cache import CollectionCache, ImageCache
 from scenes.catalog import collections, images, publishing
 from scenes.catalog.connection import Catalog
 from scenes.catalog.images import ImageView
@@ -23,7 +23,7 @@ def cat(uri: str, metadata: dict[str, int]) -> Publication:
 
 
 async def test_metadata_and_addresses_are_never_stale(catalog: Catalog) -> None:
-    known, views = KnownCollections(catalog, fresh=timedelta(0)), KnownImages(catalog)
+    known, views = CollectionCache(catalog, fresh=timedelta(0)), ImageCache(catalog)
 
     async def shown() -> ImageView:
         (shown,) = (await views.by_rows(await known.get("c"), [1])).values()

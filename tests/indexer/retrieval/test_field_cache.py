@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from app.search.known_parts import _part, _size
+from indexer.retrieval.field_cache import _part, _size
 from indexer.structure.structure import structure_of
 from scenes.fields import part
 

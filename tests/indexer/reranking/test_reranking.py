@@ -15,12 +15,12 @@ from indexer.evaluation.composition import Minimal
 from indexer.evaluation.dataset import Dataset
 from indexer.evaluation.evaluating import evaluate
 from indexer.releases.index_reader import Found
-from indexer.retrieval.cross_encoder import FolderReranker
+from indexer.reranking.cross_encoder import FolderReranker
+from indexer.reranking.reranking import Reranker, Reranking, shown
 from indexer.retrieval.ranking import Ranking
-from indexer.retrieval.reranking import Reranker, Reranking, shown
 from scenes.description import SceneDescription
 from tests.indexer.letters import BagOfLetters
-from tests.indexer.retrieval.rerankers import SharedWords, tiny_cross_encoder
+from tests.indexer.reranking.rerankers import SharedWords, tiny_cross_encoder
 
 TEXTS = ["A red bus in the snow.", "A cat.", "Dogs run along a beach, all day long.", "A bus, and beside it a red car."]
 

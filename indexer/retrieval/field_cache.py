@@ -5,10 +5,12 @@ says in other fields what is read from it (`indexer/structure/`).
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.search.keeping import Kept
+from cachetools import LRUCache
+
 from indexer.encoding.embedding import embed
 from indexer.encoding.encoder import Encoder
 from indexer.structure.structure import told
@@ -49,12 +51,12 @@ Parts = dict[int, Part]
 """By the ids of their descriptions, in the order in which they are wanted."""
 
 
-class KnownParts:
+class FieldCache:
     """Reads and embeds parts, one batch after the other, and keeps the newest up to `most_bytes`."""
 
     def __init__(self, catalog: Catalog, most_bytes: int = _MOST_BYTES) -> None:
         self._catalog = catalog
-        self._known: Kept[_Name, Part] = Kept(most_bytes, _size)
+        self._known: LRUCache[_Name, Part] = LRUCache(most_bytes, _size)
         self._embedding = asyncio.Lock()
         self._waiting = 0
 
@@ -117,7 +119,8 @@ class KnownParts:
 
     def _keep(self, encoder: str, fields: tuple[str, ...], new: Parts) -> None:
         for one, read in new.items():
-            self._known.put((encoder, fields, one), read)
+            with contextlib.suppress(ValueError):  # one that is larger than the whole cache is not kept
+                self._known[encoder, fields, one] = read
 
 
 def within(wanted: Parts, work: int) -> Parts:
