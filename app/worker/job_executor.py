@@ -204,7 +204,7 @@ class Performer:
 
 def _import_captioner() -> None:
     """It takes seconds: in a thread, so that the worker goes on to report meanwhile, and can be stopped."""
-    for name in ("publish", "run", "sources", "batches", "near_duplicates", "redaction.loading"):
+    for name in ("batches.publish", "pipeline.run", "sources", "redaction.loading"):
         importlib.import_module(f"captioner.{name}")
 
 
