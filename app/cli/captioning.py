@@ -40,7 +40,7 @@ def open_describer(choice: EngineChoice) -> Iterator["Describer"]:
 def whole_recipe(describer: "Describer", options: CaptionOptions) -> "CaptionRecipe":
     """The engine's recipe and the gates that were asked for."""
     from captioner.images.near_duplicates import POLICY as NEAR
-    from captioner.redaction.loading import POLICY
+    from captioner.redaction.policy import POLICY
     from scenes.recipe import Verification
 
     mode = options.verify or ("mark" if describer.recipe.engine == "vllm" else "off")
