@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from captioner.batches.cleanup import Swept
     from captioner.batches.folder import BatchFolder
     from captioner.engines.engine import Describer
-    from captioner.pipeline.run import Known, Plan, Redact
+    from captioner.pipeline.lookup import Known
+    from captioner.pipeline.run import Plan, Redact
     from captioner.pipeline.stop import Stop
     from captioner.pipeline.tally import Tally
     from captioner.sources import Item
@@ -86,7 +87,7 @@ def caption_source(
             describer,
             folder,
             plan=plan(folder.recipe, options),
-            known=known or (lambda _ids: set()),
+            known=known,
             stop=stop,
             tick=tallies.ticker(tick, journal),
         )

@@ -18,15 +18,14 @@ from app.cli.lookup import known_in
 from app.cli.wiring import choose_engine, make_describer
 from app.settings import Settings
 from app.uploads.spool import Spool
-from app.worker.attempt import Report, Stopped
-from app.worker.engine_wait import UNANSWERED, be_patient
+from app.worker.attempt import UNANSWERED, Report, Stopped, be_patient
 from scenes.allowed.models import AllowedModels
 from scenes.errors import EnvironmentMissing, WordsightError
 
 if TYPE_CHECKING:
     from captioner.batches.folder import BatchFolder
     from captioner.engines.engine import Describer
-    from captioner.pipeline.run import Known
+    from captioner.pipeline.lookup import Known
     from captioner.pipeline.tally import Tally
     from captioner.sources import Item
     from scenes.catalog.collections import CollectionRow
