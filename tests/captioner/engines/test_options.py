@@ -3,7 +3,7 @@
 import pytest
 
 from captioner.engines.openai import OpenAIDescriber
-from captioner.engines.server_origin import origin
+from captioner.engines.options import origin
 from scenes.errors import BadInput
 
 
