@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from indexer.releases.delta import Delta
 from indexer.releases.index_reader import Snapshot
-from indexer.retrieval import batch_search
 from indexer.retrieval.batch_search import search_each
+from indexer.vectors import exact_index
 from indexer.vectors.exact_index import ExactIndex
 
 
@@ -41,6 +41,6 @@ def test_products_that_are_too_many_are_made_in_parts(monkeypatch: pytest.Monkey
     snapshot = Snapshot(1, 1, None, None, index, Delta.empty(1, 8), np.empty(0, np.int64))
     queries = unit(random, 7, 8)
     whole = search_each(snapshot, queries, 3)
-    monkeypatch.setattr(batch_search, "_PRODUCTS", 65)
+    monkeypatch.setattr(exact_index, "_PRODUCTS", 65)
     for one, other in zip(whole, search_each(snapshot, queries, 3), strict=True):
         assert np.array_equal(one.rows, other.rows)
