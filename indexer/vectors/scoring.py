@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Vectors
-from indexer.vectors.compiled import called, kept
+from indexer.vectors.compiled import compiled, helper
 from indexer.vectors.vector_index import Hits, Ids
 
 Places = NDArray[np.intp]
@@ -91,7 +91,7 @@ def _compute(vectors: Vectors, queries: Vectors, places: Places, ends: NDArray[n
     return scores
 
 
-@called
+@helper
 def _inner_product(vector: Any, query: Any) -> Any:
     """Four sums side by side: a processor adds to one while it waits for another."""
     first = second = third = fourth = 0.0
@@ -106,7 +106,7 @@ def _inner_product(vector: Any, query: Any) -> Any:
     return (first + second) + (third + fourth)
 
 
-@kept(_SIGNATURE)
+@compiled(_SIGNATURE)
 def _scores(vectors: Any, places: Any, queries: Any, ends: Any) -> Any:
     """float32 (m,): the places before `ends[i]` that no earlier query has are those of query i."""
     scores = np.empty(len(places), np.float32)
