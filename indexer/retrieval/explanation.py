@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Spans
 from indexer.releases.index_reader import Found
-from indexer.retrieval.cutting import part
 from indexer.retrieval.encoders import Place
 from indexer.retrieval.late_interaction import Packed
 from indexer.retrieval.request import SearchRequest, Timings
@@ -92,7 +91,7 @@ async def _among_all(
     if candidate is None:
         return _Standing(None, None, _last(first)), mine
     start = (candidate - 1) // page.block * page.block
-    ranked = await retriever.ranked(place, page, part(found, start, page.block), encoded) if start else first
+    ranked = await retriever.ranked(place, page, found.part(start, page.block), encoded) if start else first
     rank, score = _place(ranked, row)
     return _Standing(None if rank is None else start + rank, score, _last(first)), mine
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from indexer.encoding.encoder import Vectors
 from indexer.releases.delta import Delta
-from indexer.releases.index_reader import Found, Rows, Snapshot, vector_ids
-from indexer.retrieval.batch_search import search_each
+from indexer.releases.index_reader import Found, Rows, Snapshot
 from indexer.retrieval.late_interaction import Packed, Said
 from indexer.vectors.exact_index import ExactIndex
+from indexer.vectors.vector_index import vector_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class InMemory:
         return cls(reader, rows, Said.of([tokens[place] for place in order.tolist()]))
 
     def candidates(self, queries: Vectors, k: int) -> list[Found]:
-        return search_each(self.reader, queries, k)
+        return self.reader.search_each(queries, k)
 
     def tokens(self, rows: Sequence[int]) -> Said:
         places = np.searchsorted(self.rows, np.array(rows, np.int64))

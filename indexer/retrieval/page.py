@@ -11,7 +11,6 @@ from itertools import chain, islice
 
 from indexer.encoding.encoder import Words
 from indexer.releases.index_reader import Found
-from indexer.retrieval.cutting import joined, part
 from indexer.retrieval.late_interaction import Said
 from indexer.retrieval.ranking import Ranking
 
@@ -40,10 +39,10 @@ class Page:
         the first query, then those of the second, and so on."""
         if all(len(one.rows) <= self.block for one in found):
             return ranking.ranked_each(found, queries, said)
-        cut = [[part(one, start, self.block) for start in self._starts(one)] for one in found]
+        cut = [[one.part(start, self.block) for start in self._starts(one)] for one in found]
         asked = [query for query, blocks in zip(queries, cut, strict=True) for _ in blocks]
         ranked = iter(ranking.ranked_each(list(chain(*cut)), asked, said))
-        return [joined(list(islice(ranked, len(blocks)))) for blocks in cut]
+        return [Found.joined(list(islice(ranked, len(blocks)))) for blocks in cut]
 
     def _starts(self, found: Found) -> range:
         """Where each block of the candidates begins; one empty block where there are none."""
@@ -51,7 +50,7 @@ class Page:
 
     def of(self, ranked: Found) -> Found:
         """This page of the ranked candidates."""
-        return part(ranked, self.offset, self.k)
+        return ranked.part(self.offset, self.k)
 
     def is_last(self, found: int, *, complete: bool = False) -> bool:
         """Is there no page behind this one, where `found` candidates were found?

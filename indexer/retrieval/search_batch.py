@@ -17,7 +17,6 @@ import numpy as np
 from indexer.encoding.encoder import Encoded, Encoder, Vectors, Words
 from indexer.releases.index_reader import Found, Rows, Snapshot
 from indexer.releases.recall_sample import RecallSampler
-from indexer.retrieval.batch_search import search_each
 from indexer.retrieval.late_interaction import Said
 from indexer.retrieval.page import Page
 from indexer.retrieval.ranking import Ranking
@@ -136,7 +135,7 @@ class Target:
         """As `Source.candidates`; of the last query a sample may be taken for the watch of recall."""
         if self.allowed is not None:
             return [self.reader.search(query, k, self.allowed) for query in queries]
-        found = search_each(self.reader, queries, k)
+        found = self.reader.search_each(queries, k)
         if self.sampler is not None:
             self.sampler.offer(self.reader, queries[-1], k)
         return found

@@ -11,11 +11,12 @@ import pytest
 
 from app.http.telemetry.metrics import Metrics
 from indexer.releases.delta import Delta
-from indexer.releases.index_reader import Snapshot, vector_ids
+from indexer.releases.index_reader import Snapshot
 from indexer.releases.recall_sample import RecallSampler, Taken, compared, exact
 from indexer.releases.recall_watch import ENOUGH, RecallWatch, is_below_promise
 from indexer.vectors.exact_index import ExactIndex
 from indexer.vectors.faiss_index import Effort, FaissIndex
+from indexer.vectors.vector_index import vector_ids
 from indexer.vectors.vector_store import VectorStore
 from scenes.catalog import recall
 from scenes.catalog.connection import Catalog

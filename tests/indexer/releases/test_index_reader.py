@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.releases.delta import Delta
-from indexer.releases.index_reader import Snapshot
-from indexer.retrieval import batch_search
-from indexer.retrieval.batch_search import search_each
+from indexer.releases.index_reader import Found, Snapshot
+from indexer.vectors import exact_index
 from indexer.vectors.exact_index import ExactIndex
 
 
@@ -29,7 +28,7 @@ def test_searches_together_are_searches_alone(seed: int, images: int, views: int
     index = ExactIndex.of(unit(random, images * views, 8), np.arange(images * views))
     snapshot = Snapshot(1, 1, None, None, index, delta, np.arange(0, images, 5) if fresh else np.empty(0, np.int64))
     queries = unit(random, 5, 8)
-    for found, query in zip(search_each(snapshot, queries, k), queries, strict=True):
+    for found, query in zip(snapshot.search_each(queries, k), queries, strict=True):
         alone = snapshot.search(query, k)
         assert np.array_equal(found.rows, alone.rows)
         assert np.array_equal(found.scores, alone.scores)
@@ -40,7 +39,14 @@ def test_products_that_are_too_many_are_made_in_parts(monkeypatch: pytest.Monkey
     index = ExactIndex.of(unit(random, 30, 8), np.arange(30))
     snapshot = Snapshot(1, 1, None, None, index, Delta.empty(1, 8), np.empty(0, np.int64))
     queries = unit(random, 7, 8)
-    whole = search_each(snapshot, queries, 3)
-    monkeypatch.setattr(batch_search, "_PRODUCTS", 65)
-    for one, other in zip(whole, search_each(snapshot, queries, 3), strict=True):
+    whole = snapshot.search_each(queries, 3)
+    monkeypatch.setattr(exact_index, "_PRODUCTS", 65)
+    for one, other in zip(whole, snapshot.search_each(queries, 3), strict=True):
         assert np.array_equal(one.rows, other.rows)
+
+
+def test_parts_joined_are_the_whole() -> None:
+    found = Found(np.arange(7), np.arange(7, dtype=np.float32))
+    again = Found.joined([found.part(start, 3) for start in range(0, 7, 3)])
+    assert np.array_equal(again.rows, found.rows)
+    assert Found.joined([found]) is found
