@@ -74,9 +74,9 @@ class Switched(Metrics):
         if self._counts:
             super().answered(route, status, seconds)
 
-    def batch_seen(self, size: int, seconds: float) -> None:
+    def batch_seen(self, size: int) -> None:
         if self._counts:
-            super().batch_seen(size, seconds)
+            super().batch_seen(size)
 
     def stage_took(self, stage: str, seconds: float) -> None:
         if self._counts:

@@ -50,11 +50,8 @@ class Retriever:
         self.fields = FieldSearch(catalog, ranking, bounds)
         self.reranks = None if reranking is None else RerankQueue(reranking, catalog)
         self.sampler = sampler
-
-    @property
-    def reranker(self) -> str | None:
-        """The name of the re-ranker, if there is one: pages of one answer are all ordered by the same."""
-        return None if self.reranks is None else self.reranks.name
+        self.reranker = None if reranking is None else reranking.reranker.name
+        """The re-ranker's name, if there is one: pages of one answer are all ordered by the same."""
 
     def close(self) -> None:
         """End the threads; requests that wait for them are cancelled."""
