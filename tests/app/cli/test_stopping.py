@@ -203,11 +203,6 @@ def test_a_command_that_sigterm_stops_stops_its_postgres(home: Path, tmp_path: P
     assert not (home / "postgres" / "postmaster.pid").exists()
 
 
-def _hear_hangups() -> None:
-    """As in a terminal, also where these tests run under `nohup`."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
 @pytest.mark.cli
 @pytest.mark.postgres
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -222,7 +217,6 @@ def test_a_server_that_is_stopped_while_it_starts_leaves_nothing(
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_hear_hangups,  # noqa: PLW1509
     ) as process:
         until = time.monotonic() + 60
         while not alive.exists() and process.poll() is None and time.monotonic() < until:
