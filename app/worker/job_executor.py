@@ -108,7 +108,7 @@ class Performer:
             row = await collections.by_id(session, job.collection_id)
         try:
             if job.kind != "index":
-                await asyncio.to_thread(_import_captioner)
+                await asyncio.to_thread(import_captioner)
             await self._do(job, row, report)
         except ImportError as error:
             raise EnvironmentMissing(
@@ -227,8 +227,8 @@ class Performer:
         return self._folders / str(job_id)
 
 
-def _import_captioner() -> None:
-    """It takes seconds: in a thread, so that the worker goes on to report meanwhile, and can be stopped."""
+def import_captioner() -> None:
+    """Import what jobs need of the captioner, without its models; in a thread, so that the worker goes on meanwhile."""
     for name in ("batches.publish", "pipeline.run", "sources", "redaction.loading"):
         importlib.import_module(f"captioner.{name}")
 
