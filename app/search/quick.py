@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http import problems
 from app.http.access import caller_of
-from app.http.bodies import again, whole
+from app.http.middleware.bodies import again, whole
 from app.search.endpoints import router
 from app.state import State
 from scenes.answer import Query

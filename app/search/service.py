@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from app.http.fresh_ids import fresh_id
 from app.http.security import Secret
 from app.http.telemetry.spans import staged
 from app.search.engines import Engines, Watcher
@@ -39,6 +38,7 @@ from scenes.catalog.connection import Catalog
 from scenes.catalog.searches import StoredSearch
 from scenes.fields import fields_of
 from scenes.filtering import Filter, parse
+from scenes.identity import random_id
 
 
 class SearchLog(Protocol):
@@ -137,7 +137,7 @@ class SearchService:
             return None
         now = datetime.now(UTC)
         search = StoredSearch(
-            id=fresh_id(),
+            id=random_id(),
             collection_id=at.collection.id,
             release=at.release,
             query_text=query.query if policy == "full" else None,

@@ -13,8 +13,7 @@ from scenes.catalog import jobs
 from scenes.catalog.connection import Catalog, WriteSession
 from scenes.catalog.jobs import JobRow
 from scenes.catalog.queue import Interrupted
-from scenes.errors import WordsightError
-from scenes.faults import trace_of
+from scenes.errors import WordsightError, trace_of
 from scenes.job import JobState, told
 
 MIRROR_EVERY_S = 1.0

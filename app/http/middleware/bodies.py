@@ -1,4 +1,4 @@
-"""Request bodies, read whole and given on."""
+"""Request bodies: read whole, replayed, or dropped."""
 
 from starlette.types import Message, Receive
 
@@ -16,7 +16,7 @@ async def whole(receive: Receive) -> bytes | None:
 
 
 def again(body: bytes) -> Receive:
-    """A body that was read, to be read once more."""
+    """A body that was read, replayed for another reader."""
     sent = False
 
     async def receive() -> Message:
@@ -27,3 +27,19 @@ def again(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def bodiless(receive: Receive) -> Receive:
+    """An empty body, then nothing until the client goes away; what it sends is dropped."""
+    begun = False
+
+    async def empty() -> Message:
+        nonlocal begun
+        if not begun:
+            begun = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        return message
+
+    return empty
