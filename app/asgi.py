@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 
-from app.http.access import KeyCache
 from app.http.limits import KeyLimits, open_streams, open_uploads
 from app.http.security import Secret
 from app.http.server.parent_process import has_started
@@ -18,7 +17,7 @@ from app.http.telemetry.metrics import Metrics
 from app.http.telemetry.request_log import REQUESTS
 from app.http.telemetry.tracing import open_tracing
 from app.jobs.service import Desk
-from app.keys.service import Keys
+from app.keys.service import KeyCache, Keys
 from app.main import create_app
 from app.search.embedding import BackgroundEmbedding
 from app.search.expiry import purging

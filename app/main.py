@@ -3,6 +3,7 @@
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -31,7 +32,6 @@ from app.search.endpoints import router as search_router
 from app.state import State
 from app.uploads.endpoints import router as uploads_router
 
-VERSION = "0.1.0"
 ROUTERS = (
     search_router,
     collections_router,
@@ -74,7 +74,7 @@ def create_app(
 
     app = FastAPI(
         title="wordsight",
-        version=VERSION,
+        version=version("wordsight"),
         description=_ABOUT,
         lifespan=lifespan,
         telemetry=_NO_TELEMETRY,

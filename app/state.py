@@ -1,7 +1,7 @@
 """What the running server is made of; injected into `create_app`, found again from a request."""
 
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import cast
 
 from fastapi import Request
 
@@ -9,21 +9,13 @@ from app.http.limits import WRITES_PER_KEY, KeyLimits, Shares, Turns, open_strea
 from app.http.security import Secret
 from app.http.telemetry.metrics import Metrics
 from app.jobs.service import Desk
+from app.keys.service import KeyCache
 from app.search.embedding import BackgroundEmbedding
 from app.search.log import BatchLog
 from app.search.service import SearchService
 from indexer.releases.recall_watch import RecallWatch
 from scenes.allowed.models import AllowedModels
 from scenes.catalog.connection import Catalog
-from scenes.catalog.keys import KeyRow
-
-
-class KeyCheck(Protocol):
-    """Checks API keys."""
-
-    def has_seen(self, key: str) -> bool: ...
-
-    async def check(self, key: str) -> KeyRow: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +25,7 @@ class State:
     catalog: Catalog
     service: SearchService
     log: BatchLog
-    keys: KeyCheck
+    keys: KeyCache
     secret: Secret
     limits: KeyLimits
     metrics: Metrics

@@ -7,7 +7,11 @@ paths, addresses and names of this system. It is part of `str(error)`, which the
 answers have the `message` alone.
 """
 
+import traceback
 from typing import ClassVar
+
+_FRAMES = -20
+"""The innermost."""
 
 
 class WordsightError(Exception):
@@ -76,3 +80,18 @@ class Overloaded(WordsightError):
 
 class Corrupt(WordsightError):
     """Stored bytes are not what their checksum says."""
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an error was raised and of which class it is, then the same of its causes and of the errors in its group.
+
+    Its message is left out: it may quote a query.
+    """
+    frames = "".join(traceback.format_tb(error.__traceback__, _FRAMES))
+    return "\n".join([f"{frames}{type(error).__qualname__}", *map(trace_of, _inner(error))])
+
+
+def _inner(error: BaseException) -> list[BaseException]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    grouped = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return [*grouped, *([cause] if cause else [])]

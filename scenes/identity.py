@@ -1,9 +1,11 @@
-"""Content hashes and fingerprints: who an image is, and which settings made a result."""
+"""Identities: hashes of images, fingerprints of the settings that made a result, random ids of everything else."""
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, StringConstraints
 
@@ -25,6 +27,9 @@ def _bounded(external_id: str) -> str:
 
 ExternalId = Annotated[Text, AfterValidator(_bounded), StringConstraints(min_length=1, max_length=1_000)]
 """What somebody else calls an image."""
+_UUID_BYTES = 16
+_DRAWN_AT_ONCE = 256
+_drawn = bytearray()
 _EXTERNAL_NAMESPACE = b"wordsight:external-id:v1\x00"
 
 
@@ -47,3 +52,18 @@ def fingerprint(value: BaseModel | Mapping[str, Any]) -> str:
     """Hex SHA-256 of the canonical JSON of a model or mapping."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else dict(value)
     return hashlib.sha256(canonical_json(plain)).hexdigest()
+
+
+def random_id() -> UUID:
+    """A random UUID (version 4). To be called from one thread.
+
+    Many are drawn at once: each call of the operating system releases the interpreter and waits to get it back.
+    """
+    if not _drawn:
+        _drawn.extend(os.urandom(_UUID_BYTES * _DRAWN_AT_ONCE))
+    taken = bytes(_drawn[-_UUID_BYTES:])
+    del _drawn[-_UUID_BYTES:]
+    return UUID(bytes=taken, version=4)
+
+
+os.register_at_fork(after_in_child=_drawn.clear)

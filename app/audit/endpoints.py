@@ -1,33 +1,23 @@
 """The audit log over REST: every write that was acknowledged, by whom and when, page by page."""
 
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from app.http.access import CallerDependency
-from app.http.problems import responses
+from app.http.parameters import After, Limit
+from app.http.problems import usual_responses
 from app.state import state_of
 from scenes.catalog import audit
 from scenes.catalog.keys import EVERY_COLLECTION
 from scenes.collection import CollectionName
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
-_PROBLEMS = responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_PROBLEMS = usual_responses()
 Of = Annotated[CollectionName | None, Query(description="Only writes to this collection.")]
 By = Annotated[str | None, Query(pattern=r"^[a-z0-9_]{1,64}$", description="Only writes by this key.")]
-After = Annotated[int, Query(ge=0, le=2**62, description="`next` of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=1_000)]
 _EXAMPLE: dict[str, Any] = {
     "entries": [
         {

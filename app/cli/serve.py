@@ -28,7 +28,7 @@ _HUNG_AFTER_S = 10
 
 ONE_THREAD_A_CALL = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 """Many requests at once share the cores better than the threads of a call; read when NumPy and tokenizers load."""
-_LOOP = "app.spreading.loop:ServerLoop"
+_LOOP = "app.http.server.loop:ServerLoop"
 _HTTP = "app.http.server.protocol:BoundedHttp"
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]

@@ -40,7 +40,7 @@ def worker(once: Once = False, every: Every = 60.0, as_json: Json = False) -> in
     means that a collection failed, 130 that the round was stopped before its end.
     """
     from app.worker.worker import Work
-    from scenes.faults import trace_of
+    from scenes.errors import trace_of
 
     work, stopped = Work(), False
     try:

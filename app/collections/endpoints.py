@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Strict
 
-from app.audit.writing import audited
 from app.http.access import CallerDependency
-from app.http.paths import CollectionPath
-from app.http.problems import responses
+from app.http.parameters import CollectionPath
+from app.http.problems import usual_responses
 from app.http.security import may
+from app.http.transaction import audited
 from app.state import State, state_of
 from scenes.catalog import collections
 from scenes.catalog.collections import CollectionRow
@@ -19,17 +19,7 @@ from scenes.collection import Collection, Expiry, SearchLog
 from scenes.recipe import EngineName
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
-_PROBLEMS = responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_PROBLEMS = usual_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 class CollectionState(BaseModel):

@@ -4,7 +4,6 @@
 from there.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
@@ -16,20 +15,15 @@ from fastapi.security import HTTPBearer
 
 from app.http.origins import check_origin
 from app.http.security import may
-from app.keys.service import Keys, still_good
 from app.state import State
 from scenes.catalog import sessions
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
-from scenes.errors import Forbidden, Overloaded, Unauthenticated, WordsightError
+from scenes.errors import Forbidden, Unauthenticated, WordsightError
 
 SESSION_COOKIE = "wordsight_session"
 SESSION_SECONDS = 12 * 3600
 CALLER = "wordsight.caller"
 """Where in a request's scope its `Caller` is, or the `WordsightError` that says why there is none."""
-_CACHE_SECONDS = 1.0
-_CACHE_SIZE = 1_000
-_STRANGERS_AT_ONCE = 3
-_MOST_ASKED = 500
 _bearer = HTTPBearer(auto_error=False, description="An API key: `wordsight key create`.")
 
 
@@ -44,48 +38,6 @@ class Caller:
         if not may(self.key, scope, collection):
             where = f"in {collection!r}" if collection else "here"
             raise Forbidden("key_not_allowed", f"this key may not {scope} {where}", fix="use a key with that scope")
-
-
-class KeyCache:
-    """Good keys, remembered for a second: a revoked key is refused within that time. Requests ask once together.
-
-    Keys that were never seen are asked for a few at a time, so that a flood of invented ones leaves connections to
-    Postgres to everyone else.
-    """
-
-    def __init__(self, known: Keys) -> None:
-        self._keys = known
-        self._seen: dict[str, tuple[float, KeyRow]] = {}
-        self._asking: dict[str, asyncio.Future[KeyRow]] = {}
-        self._strangers = asyncio.Semaphore(_STRANGERS_AT_ONCE)
-
-    def has_seen(self, key: str) -> bool:
-        """Was this key a good one lately?"""
-        return key in self._seen
-
-    async def check(self, key: str) -> KeyRow:
-        """What a key may do. Raises `Unauthenticated`, `Overloaded` (`too_many_unknown_keys`), `EnvironmentMissing`."""
-        until, row = self._seen.get(key, (0.0, None))
-        if row is not None and until > time.monotonic():
-            return still_good(row)
-        asking = self._asking.get(key)
-        if asking is None:
-            asking = self._asking[key] = asyncio.ensure_future(self._ask(key) if row else self._ask_stranger(key))
-            asking.add_done_callback(lambda _done: self._asking.pop(key, None))
-        return await asyncio.shield(asking)
-
-    async def _ask_stranger(self, key: str) -> KeyRow:
-        if len(self._asking) > _MOST_ASKED:
-            raise Overloaded("too_many_unknown_keys", "too many unknown keys are being checked", retry_after_s=1.0)
-        async with self._strangers:
-            return await self._ask(key)
-
-    async def _ask(self, key: str) -> KeyRow:
-        row = await self._keys.check(key)
-        if len(self._seen) >= _CACHE_SIZE:
-            self._seen.clear()
-        self._seen[key] = (time.monotonic() + _CACHE_SECONDS, row)
-        return row
 
 
 async def caller(request: Request, _documented: Annotated[Any, Depends(_bearer)]) -> Caller:

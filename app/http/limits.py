@@ -4,6 +4,7 @@ Kept in each process; nothing is written.
 """
 
 import asyncio
+import heapq
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,7 +19,7 @@ MOST_UPLOADS = 64
 UPLOADS_PER_KEY = 16
 WRITES_PER_KEY = 4
 """Each holds one of the connections to Postgres, even while it waits for another write to the same collection."""
-_MOST_KEYS = 10_000
+MOST_KEYS = 10_000
 _AGAIN_S = 5.0
 
 
@@ -31,7 +32,10 @@ class Bucket:
 
 
 class KeyLimits:
-    """Each key may send `per_second` requests on average and twice as many at once."""
+    """Each key may send `per_second` requests on average and twice as many at once: a token bucket for each key.
+
+    At most `MOST_KEYS` buckets are kept. A bucket that is full again is dropped without loss.
+    """
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = per_second
@@ -55,12 +59,22 @@ class KeyLimits:
         now = self._clock()
         bucket = self._buckets.get(key_id)
         if bucket is None:
-            if len(self._buckets) >= _MOST_KEYS:
-                self._buckets.clear()
+            if len(self._buckets) >= MOST_KEYS:
+                self._drop_fullest()
             bucket = self._buckets[key_id] = Bucket(self._burst, now)
         bucket.tokens = min(self._burst, bucket.tokens + (now - bucket.at) * self._rate)
         bucket.at = now
         return bucket
+
+    def _drop_fullest(self) -> None:
+        """Drop a tenth of the buckets: those that have been full for longest, or will be full soonest."""
+        fullest = heapq.nsmallest(MOST_KEYS // 10, self._buckets, key=self._full_at)
+        for key_id in fullest:
+            del self._buckets[key_id]
+
+    def _full_at(self, key_id: str) -> float:
+        bucket = self._buckets[key_id]
+        return bucket.at + (self._burst - bucket.tokens) / self._rate
 
 
 class Shares:

@@ -39,6 +39,15 @@ _STATUS: tuple[tuple[type[WordsightError], HTTPStatus], ...] = (
     (Overloaded, HTTPStatus.TOO_MANY_REQUESTS),
     (Corrupt, HTTPStatus.SERVICE_UNAVAILABLE),
 )
+_USUAL = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 
 class Problem(BaseModel):
@@ -60,6 +69,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, _on_gone)
 
 
+def usual_responses(*others: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of the problems that every endpoint with a key has, and of others."""
+    return responses(*sorted({*_USUAL, *others}))
+
+
 def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of an endpoint's problems."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -71,7 +85,17 @@ def problem(
 ) -> JSONResponse:
     """A problem as a response."""
     body = Problem(title=status.phrase, status=status, code=code, detail=detail, fix=fix)
-    return JSONResponse(body.model_dump(mode="json"), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    return _response(body, headers or {})
+
+
+def raw_problem(
+    status: HTTPStatus, code: str, detail: str, *, fix: str | None = None, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """A problem as the bytes of an HTTP/1.1 answer, after which the connection is closed."""
+    answer = problem(status, code, detail, fix=fix, headers={"X-Content-Type-Options": "nosniff", **(headers or {})})
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode(), b"connection: close"]
+    lines += [b"%b: %b" % header for header in answer.raw_headers]
+    return b"\r\n".join([*lines, b"", b""]) + bytes(answer.body)
 
 
 def told(error: WordsightError) -> Problem:
@@ -92,7 +116,11 @@ def answered(error: WordsightError) -> JSONResponse:
         headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(status_of(error), error.code, error.message, fix=error.fix, headers=headers)
+    return _response(told(error), headers)
+
+
+def _response(body: Problem, headers: Mapping[str, str]) -> JSONResponse:
+    return JSONResponse(body.model_dump(mode="json"), body.status, headers=dict(headers), media_type=MEDIA_TYPE)
 
 
 async def _on_ours(_request: Request, error: Exception) -> JSONResponse:

@@ -7,8 +7,14 @@ sent again runs up to there and no further: so it is checked as any request is.
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
+from scenes.catalog import audit
 from scenes.catalog.connection import Catalog, WriteSession
+
+if TYPE_CHECKING:
+    from app.http.access import Caller
+    from app.state import State
 
 
 class AlreadyDone(Exception):
@@ -53,3 +59,17 @@ async def writing(catalog: Catalog) -> AsyncIterator[WriteSession]:
     else:
         async with turn.part():
             yield turn
+
+
+@asynccontextmanager
+async def audited(
+    state: "State", caller: "Caller", action: str, collection: str | None, target: str | None = None
+) -> AsyncIterator[WriteSession]:
+    """As `writing`, with an entry in the audit log that is committed with the write.
+
+    A key that has many writes under way waits for its own, so that other keys always find a connection.
+    """
+    key_id = caller.key.key_id
+    async with state.writes.of(key_id), writing(state.catalog) as session:
+        yield session
+        await audit.add(session, key_id, action, collection, target)

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.audit.writing import audited
 from app.http.access import CallerDependency
-from app.http.paths import CollectionPath, ImageIdPath, JsonObject
+from app.http.parameters import CollectionPath, ImageIdPath, JsonObject
 from app.http.problems import responses
+from app.http.transaction import audited
 from app.images import bulk
 from app.images.endpoints import PROBLEMS
 from app.images.schemas import BulkResult, History, ImageBody, tagged, version_body

@@ -1,33 +1,20 @@
 """Images: their descriptions, metadata and where they came from; pixels are not kept."""
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from app.audit.writing import audited
 from app.http.access import CallerDependency
-from app.http.paths import CollectionPath, ImageIdPath
-from app.http.problems import responses
+from app.http.parameters import After, CollectionPath, ImageIdPath, Limit
+from app.http.problems import usual_responses
+from app.http.transaction import audited
 from app.images.schemas import ImageBody, ImagePage, MetadataPatch, image_body, tagged
 from app.state import state_of
 from scenes.catalog import collections, images
 from scenes.errors import NotFound
 
 router = APIRouter(prefix="/v1/collections/{collection}/images", tags=["images"])
-PROBLEMS = responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
-After = Annotated[int, Query(ge=0, le=2**62, description="`next` of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=1_000)]
+PROBLEMS = usual_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 @router.get("", responses=PROBLEMS)

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict
 
-from app.http.paths import JsonObject
+from app.http.parameters import JsonObject
 from scenes.answer import RecipeName, Source
 from scenes.catalog.history import Version
 from scenes.catalog.images import ImageView

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.http.access import CallerDependency
-from app.http.problems import responses
+from app.http.parameters import Limit
+from app.http.problems import usual_responses
 from app.jobs.events import EventStream
 from app.jobs.schemas import JobBody, JobOrder, JobPage, job_body
 from app.state import state_of
@@ -18,17 +19,7 @@ from scenes.catalog.keys import EVERY_COLLECTION
 from scenes.collection import CollectionName
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-PROBLEMS = responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+PROBLEMS = usual_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 _EVENT = {
     "type": "object",
     "required": ["event", "id", "data"],
@@ -49,7 +40,6 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     }
 }
 Before = Annotated[int, Query(ge=1, le=2**62, description="`next` of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=1_000)]
 Of = Annotated[CollectionName | None, Query(description="Only jobs of this collection.")]
 In = Annotated[JobState | None, Query(description="Only jobs in this state.")]
 Follow = Annotated[bool, Query(description="false: one event, then the stream ends.")]

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.http.access import CallerDependency
-from app.http.paths import KeyIdPath
-from app.http.problems import responses
+from app.http.parameters import KeyIdPath
+from app.http.problems import usual_responses
 from app.http.security import may
 from app.http.transaction import writing
 from app.keys.service import Keys
@@ -20,17 +20,7 @@ from scenes.collection import CollectionName
 from scenes.description import Text
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
-_PROBLEMS = responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_PROBLEMS = usual_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 class KeyOrder(BaseModel):

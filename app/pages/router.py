@@ -5,6 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -14,14 +15,12 @@ from pydantic import ValidationError
 
 from app.http.access import SESSION_COOKIE, SESSION_SECONDS, caller_of, log_in, log_out
 from app.http.problems import status_of
-from app.pages.chance import chance
-from app.pages.forms import fields_of
-from app.pages.highlight import highlighted
 from app.pages.sketch import sketch
+from app.pages.template_functions import chance, highlighted
 from app.state import State, state_of
 from scenes.answer import Query
 from scenes.catalog import collections, images
-from scenes.errors import Unauthenticated, WordsightError
+from scenes.errors import BadInput, Unauthenticated, WordsightError
 from scenes.wording import object_phrase, people_phrase, relation_phrase
 
 _HERE = Path(__file__).parent
@@ -29,6 +28,8 @@ _templates = Jinja2Templates(_HERE / "templates")
 _templates.env.globals |= {"sketch": sketch, "highlighted": highlighted, "chance": chance}
 _templates.env.globals |= {one.__name__: one for one in (object_phrase, people_phrase, relation_phrase)}
 _PAGE_RESULTS = 24
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 20
 _WHERE = {
     "text": ("in visible text", ("visible_text",)),
     "things": ("in objects", ("objects", "relations")),
@@ -120,7 +121,7 @@ async def _home(request: Request, state: State) -> Response:
 
 
 async def _search(request: Request, state: State) -> Response:
-    form = await fields_of(request)
+    form = await _fields_of(request)
     query, chosen, field, cursor = (form.get(name, "") for name in ("query", "collection", "field", "cursor"))
     facts: dict[str, Any] = {"query": query, "chosen": chosen, "field": field}
     try:
@@ -131,6 +132,21 @@ async def _search(request: Request, state: State) -> Response:
         return await _page(request, state, told, HTTPStatus.UNPROCESSABLE_ENTITY)
     found = await state.service.search(chosen, asked)
     return await _page(request, state, {**facts, "answer": found, "query": asked.query, "further": bool(cursor)})
+
+
+async def _fields_of(request: Request) -> dict[str, str]:
+    """The fields of a posted form. Raises `BadInput` (`form_invalid`).
+
+    Forms in parts are not read: each part may name an encoding, and some encodings yield text that nothing can store.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise BadInput("form_invalid", f"a form is sent as {_FORM}")
+    body = await request.body()
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise BadInput("form_invalid", "the form can't be read", fix="send it from the page") from error
+    return dict(pairs)
 
 
 async def _guarded(request: Request, page: Page) -> Response:

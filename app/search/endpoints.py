@@ -8,11 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.audit.writing import audited
 from app.http.access import CallerDependency, caller_of
-from app.http.bodies import json_body, read_json
-from app.http.paths import CollectionPath
+from app.http.parameters import CollectionPath, json_body, read_json
 from app.http.problems import Problem, responses, told
+from app.http.transaction import audited
 from app.search.explain import Explanation, explain
 from app.state import state_of
 from scenes.answer import Answer, FieldNames, Query, QueryText

@@ -8,8 +8,7 @@ from datetime import timedelta
 
 from scenes.catalog import idempotency, searches, sessions
 from scenes.catalog.connection import Catalog
-from scenes.errors import WordsightError
-from scenes.faults import trace_of
+from scenes.errors import WordsightError, trace_of
 
 _log = logging.getLogger(__name__)
 EVERY = timedelta(hours=1)

@@ -18,8 +18,7 @@ from uuid import UUID
 from scenes.catalog import searches
 from scenes.catalog.connection import Catalog
 from scenes.catalog.searches import StoredSearch
-from scenes.errors import Overloaded, WordsightError
-from scenes.faults import trace_of
+from scenes.errors import Overloaded, WordsightError, trace_of
 
 PAUSE = timedelta(milliseconds=200)
 """Between two batches."""

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from app.http.fresh_ids import fresh_id
 from app.http.security import Secret
 from app.http.telemetry.spans import add_stages, staged
 from app.search.catalog_cache import CollectionCache, ImageCache
@@ -32,6 +31,7 @@ from scenes.catalog.searches import StoredSearch
 from scenes.content_words import content_words
 from scenes.fields import fields_of
 from scenes.filtering import parse
+from scenes.identity import random_id
 
 
 class SearchLog(Protocol):
@@ -112,7 +112,7 @@ class SearchService:
             return None
         now = datetime.now(UTC)
         search = StoredSearch(
-            id=fresh_id(),
+            id=random_id(),
             collection_id=collection.id,
             release=found.release,
             query_text=query.query if policy == "full" else None,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import StringConstraints
 
 from app.http.access import CallerDependency
-from app.http.paths import CollectionPath
+from app.http.parameters import CollectionPath
 from app.jobs.endpoints import PROBLEMS
 from app.jobs.schemas import JobBody, job_body
 from app.jobs.service import Desk

@@ -8,8 +8,7 @@ from datetime import timedelta
 
 from scenes.catalog import queue
 from scenes.catalog.connection import Catalog
-from scenes.errors import WordsightError
-from scenes.faults import trace_of
+from scenes.errors import WordsightError, trace_of
 
 EVERY = timedelta(seconds=5)
 _log = logging.getLogger(__name__)

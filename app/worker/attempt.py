@@ -12,8 +12,7 @@ from scenes.catalog import jobs
 from scenes.catalog.connection import Catalog, WriteSession
 from scenes.catalog.jobs import JobRow, JobState, stored_error
 from scenes.catalog.queue import MOST_WAITS, Interrupted
-from scenes.errors import WordsightError
-from scenes.faults import trace_of
+from scenes.errors import WordsightError, trace_of
 from scenes.outcome import FailureReason
 
 MIRROR_EVERY_S = 1.0

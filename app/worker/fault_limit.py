@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from scenes.faults import trace_of
+from scenes.errors import trace_of
 
 
 class FaultLimit:

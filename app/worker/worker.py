@@ -21,8 +21,7 @@ from indexer.releases.refresh import Refreshed, refresh
 from scenes.catalog import collections
 from scenes.catalog.collections import CHANGES, CollectionRow
 from scenes.catalog.connection import Catalog
-from scenes.errors import NotFound, WordsightError
-from scenes.faults import trace_of
+from scenes.errors import NotFound, WordsightError, trace_of
 
 _K = TypeVar("_K")
 RETRY = timedelta(seconds=5)

@@ -13,8 +13,7 @@ from app.worker.fault_limit import FaultLimit
 from scenes.catalog import jobs
 from scenes.catalog.connection import Catalog
 from scenes.catalog.queue import LANES, Queue
-from scenes.errors import EnvironmentMissing, WordsightError
-from scenes.faults import trace_of
+from scenes.errors import EnvironmentMissing, WordsightError, trace_of
 
 _AGAIN_S = 2.0
 _GIVEN_UP = EnvironmentMissing(

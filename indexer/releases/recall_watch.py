@@ -13,8 +13,7 @@ from indexer.vectors.tuning import PROMISED_RECALL
 from scenes.catalog import recall
 from scenes.catalog.connection import Catalog
 from scenes.catalog.recall import Sampled
-from scenes.errors import WordsightError
-from scenes.faults import trace_of
+from scenes.errors import WordsightError, trace_of
 
 ENOUGH = 50
 """So few samples are no reason for an alarm."""

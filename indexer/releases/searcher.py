@@ -19,8 +19,7 @@ from scenes.catalog import collections
 from scenes.catalog.changes import wakes
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog
-from scenes.errors import NotFound, WordsightError
-from scenes.faults import trace_of
+from scenes.errors import NotFound, WordsightError, trace_of
 from scenes.recipe import EncoderRecipe
 
 __all__ = ["Found", "Searcher", "Snapshot"]

@@ -1,4 +1,4 @@
-"""What this machine lets the process use."""
+"""The processes and cores of this machine."""
 
 import os
 
@@ -11,3 +11,14 @@ def cores() -> int:
 def cores_for_each(processes: int) -> int:
     """How many cores each of several processes has for itself, at least one."""
     return max(1, cores() // processes)
+
+
+def is_alive(process: int) -> bool:
+    """Is there a process of this number?"""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

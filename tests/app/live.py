@@ -14,13 +14,12 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app.http.access import KeyCache
 from app.http.limits import KeyLimits
 from app.http.security import Secret
 from app.http.telemetry.metrics import Metrics
 from app.http.telemetry.tracing import Tracing
 from app.jobs.service import Desk
-from app.keys.service import Keys
+from app.keys.service import KeyCache, Keys
 from app.main import create_app
 from app.search.embedding import BackgroundEmbedding
 from app.search.log import batching

@@ -1,43 +1,23 @@
 """HTTPS by flags, proxies believed only when named, no other web site let in, security headers on every answer."""
 
-import ipaddress
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.app.conftest import Command
 from tests.app.live import live
-from tests.app.serving import served
+from tests.app.serving import self_signed, served
 
 FRIEND = "https://friend.example"
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1 and its key, as PEM files."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-    made = made.add_extension(address, False).add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-    pem, secret = folder / "certificate.pem", folder / "key.pem"
-    pem.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
-    return pem, secret
 
 
 @pytest.mark.cli
 @pytest.mark.postgres
 @pytest.mark.encoder
 def test_https_by_flags(command: Command, tmp_path: Path) -> None:
-    pem, key = certificate(tmp_path)
+    pem, key = self_signed(tmp_path)
     alone = command.run("serve", "--tls-certificate", str(pem))
     assert alone.returncode == 2
     assert "--tls-key" in alone.stderr

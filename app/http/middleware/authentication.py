@@ -8,10 +8,11 @@ without a caller is passed on without its body, whatever it asks for, so that op
 from typing import cast
 
 from starlette.requests import cookie_parser
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http.access import CALLER, SESSION_COOKIE, Caller, key_caller, no_key, session_caller
 from app.http.middleware.admission import Admission, is_counted
+from app.http.middleware.bodies import bodiless
 from app.state import State
 from scenes.errors import WordsightError
 
@@ -87,19 +88,3 @@ def _bearer(scope: Scope) -> str | None:
     given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     scheme, _, key = given.partition(" ")
     return key if key and scheme.lower() == _BEARER else None
-
-
-def bodiless(receive: Receive) -> Receive:
-    """An empty body, then nothing until the client goes away; what it sends is dropped."""
-    begun = False
-
-    async def empty() -> Message:
-        nonlocal begun
-        if not begun:
-            begun = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        while (message := await receive())["type"] != "http.disconnect":
-            pass
-        return message
-
-    return empty

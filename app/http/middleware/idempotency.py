@@ -21,8 +21,8 @@ from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.access import CALLER, Caller
-from app.http.bodies import again, whole
 from app.http.limits import Turns
+from app.http.middleware.bodies import again, whole
 from app.http.problems import answered, problem
 from app.http.transaction import AlreadyDone, checking_only, taking
 from app.state import State

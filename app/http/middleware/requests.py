@@ -12,7 +12,6 @@ from http import HTTPStatus
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.fresh_ids import fresh_id
 from app.http.middleware.admission import STREAMS, Admission, is_counted
 from app.http.middleware.authentication import OPEN
 from app.http.problems import problem
@@ -20,7 +19,8 @@ from app.http.telemetry.metrics import Metrics
 from app.http.telemetry.request_log import Line, RequestLog, is_failure
 from app.http.telemetry.spans import Stage, kept
 from app.http.telemetry.tracing import Tracing
-from scenes.faults import trace_of
+from scenes.errors import trace_of
+from scenes.identity import random_id
 
 LIMIT_S = 30.0
 BULK_LIMIT_S = 300.0
@@ -153,7 +153,7 @@ def _header(scope: Scope, name: bytes) -> bytes:
 
 def _request_id(scope: Scope) -> str:
     given = _header(scope, b"x-request-id")
-    return given.decode() if _ID.match(given) else fresh_id().hex
+    return given.decode() if _ID.match(given) else random_id().hex
 
 
 _BUSY = problem(

@@ -21,9 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class Watched(Protocol):
-    """A protocol that says whether it waits for its client."""
+    """A protocol that says whether it waits for its client, and calls `on_lost` when its connection is lost."""
 
     transport: asyncio.Transport
+    on_lost: Callable[[], object]
 
     @property
     def is_answering(self) -> bool: ...
@@ -33,12 +34,12 @@ class Watched(Protocol):
 
     def look(self, now: float, bounds: ConnectionBounds) -> bool: ...
 
-    def connection_lost(self, exc: Exception | None) -> None: ...
+    def connection_made(self, transport: asyncio.Transport) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One connection; `site` is none for a trusted proxy's, `arriving` is there until the connection is made."""
+    """One connection; `site` is none for a trusted proxy's, `arriving` is its TLS handshake as long as it takes."""
 
     site: str | None
     protocol: Watched

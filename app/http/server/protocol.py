@@ -1,18 +1,18 @@
 """HTTP/1.1 as uvicorn speaks it, with a bound on everything that a client sends, and on how long it leaves us waiting.
 
-Each read costs a few comparisons. Time limits have no timers: the door looks at all connections about twice a second.
+Each read costs a few comparisons. Time limits have no timers: the loop looks at all connections about twice a second.
 What is too much gets a problem and a closed connection, or only the latter while another answer is on its way.
 """
 
 import asyncio
-import json
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.http.problems import MEDIA_TYPE, Problem
+from app.http.problems import raw_problem
 from app.http.server.connection_bounds import ConnectionBounds
 
 MOST_HEAD_BYTES = 64 * 1024
@@ -44,30 +44,27 @@ class TooMuch(Exception):
     """Ends the parsing of what was read."""
 
 
-def _written(status: HTTPStatus, code: str, detail: str, fix: str) -> bytes:
-    problem = Problem(title=status.phrase, status=status, code=code, detail=detail, fix=fix)
-    body = json.dumps(problem.model_dump(mode="json")).encode()
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-type: {MEDIA_TYPE}", f"content-length: {len(body)}"]
-    return "\r\n".join([*lines, "x-content-type-options: nosniff", "connection: close", "", ""]).encode() + body
-
-
-_INVALID = _written(
-    HTTPStatus.BAD_REQUEST, "http_invalid", "this is not a valid HTTP/1.1 request", "check the client or the proxy"
+_INVALID = raw_problem(
+    HTTPStatus.BAD_REQUEST, "http_invalid", "this is not a valid HTTP/1.1 request", fix="check the client or the proxy"
 )
-_HEAD_TOO_LARGE = _written(
+_HEAD_TOO_LARGE = raw_problem(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "head_too_large",
     f"the head of a request may have {MOST_HEAD_BYTES} bytes and {MOST_HEADERS} headers",
-    "send fewer or shorter headers",
+    fix="send fewer or shorter headers",
 )
-_TOO_SLOW = _written(
-    HTTPStatus.REQUEST_TIMEOUT, "request_too_slow", "the request did not come in time", "send it again, and all at once"
+_TOO_SLOW = raw_problem(
+    HTTPStatus.REQUEST_TIMEOUT,
+    "request_too_slow",
+    "the request did not come in time",
+    fix="send it again, and all at once",
 )
 
 
 class BoundedHttp(HttpToolsProtocol):
     """One connection. `look` is to be called now and then."""
 
+    on_lost: Callable[[], object]
     _reading = _NOTHING
     _since = 0.0
     _head_bytes = 0
@@ -134,6 +131,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unanswered = deque[RequestResponseCycle]()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.on_lost()
         self._give_up()
         super().connection_lost(exc)
 

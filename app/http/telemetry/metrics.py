@@ -8,7 +8,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.processes import lives
+from scenes.host.processes import is_alive
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -148,5 +148,5 @@ def _forget_dead(folder: Path) -> None:
     """What processes that were killed told of the present is past; what they counted stays."""
     for path in folder.glob("gauge_live*.db"):
         number = path.stem.rpartition("_")[2]
-        if number.isdigit() and not lives(int(number)):
+        if number.isdigit() and not is_alive(int(number)):
             path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.http.limits import KeyLimits, Shares, Turns
+from app.http.limits import MOST_KEYS, KeyLimits, Shares, Turns
 from scenes.errors import Overloaded
 from tests.app.live import Live, heartbeat, live
 
@@ -74,6 +74,18 @@ def test_what_a_key_is_charged_it_waits_for() -> None:
     assert told.value.retry_after_s == pytest.approx(4.5)
     now = 4.5
     limits.take("a")
+
+
+def test_many_other_keys_do_not_give_a_key_its_tokens_back() -> None:
+    now = 0.0
+    limits = KeyLimits(1, clock=lambda: now)
+    limits.charge("a", 100)
+    for number in range(2 * MOST_KEYS):
+        limits.take(str(number))
+    now = 50.0
+    with pytest.raises(Overloaded) as refused:
+        limits.take("a")
+    assert refused.value.retry_after_s == pytest.approx(49)
 
 
 @pytest.mark.postgres

@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from app.http.bodies import whole
+from app.http.middleware.bodies import whole
 from app.http.middleware.idempotency import NEVER_KEPT
 from tests.app.live import Live, live
 

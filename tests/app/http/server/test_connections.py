@@ -25,7 +25,9 @@ class Client:
     def look(self, now: float, bounds: ConnectionBounds) -> bool:
         return self.late
 
-    def connection_lost(self, exc: Exception | None) -> None: ...
+    def on_lost(self) -> None: ...
+
+    def connection_made(self, transport: Transport) -> None: ...
 
 
 def test_who_waited_longest_makes_room_and_a_request_never_does() -> None:

@@ -61,7 +61,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int, Told]]:
         told,
         host="127.0.0.1",
         port=0,
-        loop="app.spreading.loop:ServerLoop",
+        loop="app.http.server.loop:ServerLoop",
         http="app.http.server.protocol:BoundedHttp",
         ws="none",
         lifespan="off",

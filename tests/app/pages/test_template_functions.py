@@ -1,6 +1,6 @@
 """Probabilities on the page."""
 
-from app.pages.chance import chance
+from app.pages.template_functions import chance
 
 
 def test_nothing_is_certain() -> None:

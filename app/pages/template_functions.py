@@ -1,4 +1,4 @@
-"""Query words marked in a text."""
+"""Functions that templates call: a probability in words, and the words of a query marked in a text."""
 
 import re
 
@@ -7,6 +7,14 @@ from markupsafe import Markup, escape
 from scenes.content_words import content_words
 
 _WORD = re.compile(r"[^\W_]+")
+
+
+def chance(probability: float) -> str:
+    """'83 %', never '0 %' or '100 %': a model is never that sure."""
+    percent = round(100 * probability)
+    if percent < 1:
+        return "< 1 %"
+    return "> 99 %" if percent > 99 else f"{percent} %"  # noqa: PLR2004 - percent
 
 
 def highlighted(text: str, query: str) -> Markup:

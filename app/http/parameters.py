@@ -1,11 +1,27 @@
-"""Request bodies: read whole and given on, or read as a model."""
+"""What many endpoints take: parameters and JSON bodies. What Postgres could not store is refused here."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
-from starlette.types import Message, Receive
+from pydantic import AfterValidator, BaseModel, ValidationError
+
+from scenes.catalog.keys import KEY_ID
+from scenes.collection import COLLECTION_NAME
+from scenes.description import storable_json
+from scenes.identity import HEX_SHA256
+
+CollectionPath = Annotated[
+    str,
+    Path(pattern=COLLECTION_NAME, description="Name of the collection.", examples=["photos"]),
+]
+ImageIdPath = Annotated[str, Path(pattern=HEX_SHA256, description="Hex SHA-256 that names the image.")]
+KeyIdPath = Annotated[str, Path(pattern=KEY_ID, description="The key's id, not the key.")]
+After = Annotated[int, Query(ge=0, le=2**62, description="`next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=1_000)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
+"""A JSON object without NUL characters, lone surrogates, NaN or infinities."""
+
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _JSON = "application/json"
@@ -28,29 +44,3 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """What OpenAPI says of a body that `read_json` reads; another endpoint has to name the model as well."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
-
-
-async def whole(receive: Receive) -> bytes | None:
-    """All of a body; None where the client went away before its end, so that half a body is never taken for one."""
-    parts, more = bytearray(), True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts += message.get("body", b"")
-        more = message.get("more_body", False)
-    return bytes(parts)
-
-
-def again(body: bytes) -> Receive:
-    """A body that was read, to be read once more."""
-    sent = False
-
-    async def receive() -> Message:
-        nonlocal sent
-        if sent:
-            return {"type": "http.disconnect"}
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
