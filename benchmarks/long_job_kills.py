@@ -9,8 +9,8 @@ from dataclasses import asdict
 from benchmarks.recording import record
 from scenes.catalog.embedded import postgres
 from tests.app.jobs.killing import Campaign, environment, wage
-from tests.app.jobs.working import scripted
 from tests.app.live import live
+from tests.captioner.scripted_server import scripted
 from tests.conftest import open_folder
 
 MEASURED = (

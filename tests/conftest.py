@@ -4,7 +4,7 @@ import os
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,12 +15,21 @@ from hypothesis import settings
 from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres
 from scenes.catalog.migrations import migrate
+from tests import command_server
 
 SOCKET_GROUPS = {"postgres", "encoder", "vllm", "browser", "cli", "http"}
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One command server for all of pytest-xdist's workers."""
+    if not hasattr(config, "workerinput"):
+        stack = ExitStack()
+        stack.enter_context(command_server.open_server())
+        config.add_cleanup(stack.close)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,6 +14,7 @@ import pytest
 from captioner.pipeline.samples import copy_samples
 from indexer.evaluation.synthetic_corpus import corpus
 from tests.beir import write_set
+from tests.command_server import write_program
 from tests.indexer.reranking.rerankers import tiny_cross_encoder
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
@@ -36,13 +37,13 @@ def blocks() -> list[re.Match[str]]:
     return list(BLOCK.finditer(README))
 
 
-def script(port: int, photos: Path) -> str:
+def script(port: int, photos: Path, program: Path) -> str:
     """The blocks as one shell script: what runs on goes to the background, the server on a port that is free; photos
-    that jobs may read lie in a folder that is there."""
+    that jobs may read lie in a folder that is there. Commands that end are run by `program`."""
     lines: list[str] = []
     for block in blocks():
         if block["mark"] is None:
-            lines += [_in_background(line) for line in block["code"].splitlines()]
+            lines += [_adapted(line, program) for line in block["code"].splitlines()]
             lines += [READY] if RUNS_ON.search(block["code"]) else []
     text = "\n".join([START, *lines, END])
     text = text.replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace("/data/photos", str(photos))
@@ -60,9 +61,10 @@ def make_set(folder: Path, ids: list[str]) -> None:
     (folder.parent / "pairs.jsonl").write_text("\n".join(json.dumps(pair) for pair in pairs))
 
 
-def _in_background(line: str) -> str:
-    found = RUNS_ON.match(line)
-    return f"{line.partition('#')[0]} > {found[1]}.log 2>&1 &" if found else line
+def _adapted(line: str, program: Path) -> str:
+    if found := RUNS_ON.match(line):
+        return f"{line.partition('#')[0]} > {found[1]}.log 2>&1 &"
+    return line.replace(".venv/bin/wordsight", str(program))
 
 
 def free_port() -> int:
@@ -91,7 +93,7 @@ def test_the_examples_run(home: Path, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     environment["WORDSIGHT_JOB_SOURCES"] = json.dumps([str(may_be_read)])
     done = subprocess.run(
-        ["bash", "-c", script(free_port(), may_be_read)],
+        ["bash", "-c", script(free_port(), may_be_read, write_program(tmp_path / "wordsight"))],
         cwd=tmp_path,
         env=environment | {"WORDSIGHT_HOME": str(home)},
         capture_output=True,

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.http.telemetry.request_log import REQUESTS
+from tests import command_server
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,7 @@ class Command:
         return os.environ | {"WORDSIGHT_HOME": str(self.home), "DATABASE_URL": self.database_url}
 
     def run(self, *words: str, timeout: float = 180) -> "subprocess.CompletedProcess[str]":
-        program = [str(Path(sys.executable).with_name("wordsight")), *words]
-        return subprocess.run(
-            program, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        return command_server.run(words, self.environment, timeout=timeout)
 
     def json(self, *words: str, code: int = 0) -> Any:
         done = self.run(*words, "--json")

@@ -1,11 +1,11 @@
 """Runs the real server on a free port."""
 
 import ipaddress
+import os
 import re
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +18,8 @@ import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests import command_server
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,13 @@ def served(
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
         free.bind((host, 0))
         port = free.getsockname()[1]
-    program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--host", host, "--port", str(port), *more]
-    process = subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True)
+    heard, told = os.pipe()
+    with os.fdopen(told, "wb") as errors:
+        process = command_server.start(
+            ("serve", "--host", host, "--port", str(port), *more), environment, stderr=errors
+        )
     said: list[str] = []
-    listener = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
+    listener = threading.Thread(target=_listen, args=(heard, said), daemon=True)
     listener.start()
     url = f"{'https' if certificate else 'http'}://{'[::1]' if ':' in host else host}:{port}"
     try:
@@ -48,13 +53,19 @@ def served(
         process.terminate()
         code = process.wait(timeout=30)
         listener.join(timeout=10)
-        if process.stderr:
-            process.stderr.close()
     assert code == 0, "".join(said)
 
 
+def _listen(pipe: int, said: list[str]) -> None:
+    with os.fdopen(pipe) as lines:
+        said.extend(lines)
+
+
 def wait_until_ready(
-    process: "subprocess.Popen[str]", url: str, said: list[str], certificate: Path | None = None
+    process: "command_server.Started | subprocess.Popen[bytes]",
+    url: str,
+    said: list[str],
+    certificate: Path | None = None,
 ) -> None:
     trust = ssl.create_default_context(cafile=certificate)
     until = time.monotonic() + 90

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ import psycopg
 import pytest
 
 from app.health.endpoints import NO_WORKER
+from tests import command_server
 from tests.app.conftest import LINES, Command
 from tests.app.live import live
 from tests.app.serving import served
@@ -115,8 +114,7 @@ def test_what_waits_is_reported(database_url: str, home: Path) -> None:
 
 @contextmanager
 def worker(command: Command) -> Iterator[None]:
-    program = [str(Path(sys.executable).with_name("wordsight")), "worker"]
-    process = subprocess.Popen(program, env=command.environment, stderr=subprocess.DEVNULL)
+    process = command_server.start(["worker"], command.environment)
     try:
         yield
     finally:

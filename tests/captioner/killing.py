@@ -5,11 +5,7 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,25 +19,13 @@ from captioner.sources import items
 from scenes.errors import EnvironmentMissing
 from scenes.outcome import Described
 from scenes.recipe import CaptionRecipe
+from tests.captioner.scripted_server import scripted
 
 RECIPE = CaptionRecipe(engine="openai", model="scripted", prompt="scene-1")
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.captioner.killing"])
 _LONGEST_S = 60.0
 Outcomes = dict[str, tuple[str, str]]
-
-
-@contextmanager
-def serving(**options: float) -> Iterator[str]:
-    """A scripted server in a process of its own; gives its base URL."""
-    words = [sys.executable, "-m", "tests.captioner.scripted_server"]
-    words += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        finally:
-            process.kill()
 
 
 def work(source: str, out: str, url: str, full_after: int) -> None:
@@ -95,7 +79,7 @@ class Campaign:
 def wage(source: Path, folder: Path, undisturbed: Outcomes, *, kills: int, seed: int) -> Campaign:
     """Caption `source` again and again under fire, finishing each time, until so many workers were killed."""
     chance, campaign = random.Random(seed), Campaign()
-    with serving(latency=0.02, faults=0.2, seed=seed, hang=2.0) as angry, serving(latency=0.002) as calm:
+    with scripted(latency=0.02, faults=0.2, seed=seed, hang=2.0) as angry, scripted(latency=0.002) as calm:
         while sum(campaign.kills.values()) < kills:
             out = folder / f"out-{campaign.runs}"
             for _ in range(chance.randint(4, 8)):
@@ -109,7 +93,7 @@ def wage(source: Path, folder: Path, undisturbed: Outcomes, *, kills: int, seed:
 
 def undisturbed_outcomes(source: Path, out: Path) -> Outcomes:
     """What a run that nobody disturbs gives."""
-    with serving(latency=0.002) as url:
+    with scripted(latency=0.002) as url:
         _finish(source, out, url)
     return outcomes(out)
 

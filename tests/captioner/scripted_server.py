@@ -11,12 +11,31 @@ import hashlib
 import json
 import random
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 FAULTS = ("429", "500", "garbage", "half", "nothing", "hang", "die")
 OBJECTS = ("dog", "cat", "unicorn")
 _DEAD_S = 0.1
 _USAGE = {"prompt_tokens": 100, "completion_tokens": 20}
+
+
+@contextmanager
+def scripted(**options: object) -> Iterator[str]:
+    """A scripted server in a process of its own, with the options of the command line; gives its base URL."""
+    words = [sys.executable, "-m", "tests.captioner.scripted_server"]
+    words += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.kill()
 
 
 class Server:

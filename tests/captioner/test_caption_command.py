@@ -8,7 +8,7 @@ import pytest
 
 from app.cli import run
 from tests.captioner.conftest import png
-from tests.captioner.killing import serving
+from tests.captioner.scripted_server import scripted
 
 pytestmark = [pytest.mark.cli, pytest.mark.http]
 STATUS = {"pending", "described", "refused", "failed", "reasons"}
@@ -37,7 +37,7 @@ def test_run_status_retry_and_estimate_speak_as_in_the_contract(
 ) -> None:
     out = str(tmp_path / "out")
     engine = ("--redact", "none", "--engine", "openai", "--model", "scripted", "--json")
-    with serving(latency=0.001, says="nothing that parses") as url:
+    with scripted(latency=0.001, says="nothing that parses") as url:
         ran = told(
             capsys, "run", str(ten), "--out", out, *engine, "--", "--base-url", url, "--concurrency", "3", code=1
         )
@@ -51,7 +51,7 @@ def test_run_status_retry_and_estimate_speak_as_in_the_contract(
         again = told(capsys, "retry", out, "--reason", "reply_invalid", "--json", code=1)
         assert (again["failed"], again["inputs"]) == (8, 8)
         assert again.keys() >= RUN | {"pending"}
-    with serving(latency=0.001) as url:
+    with scripted(latency=0.001) as url:
         estimated = told(capsys, "estimate", str(ten), "--sample", "10", *engine, "--", "--base-url", url, code=0)
         assert estimated.keys() >= STATUS | {"images", "tokens_in", "tokens_out", "gpu_hours", "disk_bytes"}
         assert (estimated["pending"], estimated["images"], estimated["refused"]) == (10, 10, 2)

@@ -3,21 +3,18 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import command_server
 from tests.app.conftest import LINES, Command
 
 pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
-RUN = "import os, sys; os.umask(0); from app.cli import main; main(sys.argv[1:])"
 
 
 def openly(command: Command, *words: str) -> None:
-    program = [sys.executable, "-c", RUN, *words]
-    done = subprocess.run(program, env=command.environment, capture_output=True, text=True, timeout=180, check=False)
+    done = command_server.run(words, command.environment, umask=0)
     assert done.returncode == 0, done.stderr
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from tests import command_server
 from tests.app.live import SECRET_TEXT, Live
 from tests.captioner.conftest import png
 
@@ -106,14 +106,14 @@ def _stored(url: str, name: str) -> list[tuple[str, int]]:
 
 
 @contextmanager
-def _worker(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    program = [str(Path(sys.executable).with_name("wordsight")), "worker"]
-    log = Path(environment["WORDSIGHT_HOME"]) / "worker.log"
-    with log.open("ab") as file, subprocess.Popen(program, env=environment, stderr=file) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def _worker(environment: dict[str, str]) -> Iterator["command_server.Started | subprocess.Popen[bytes]"]:
+    with (Path(environment["WORDSIGHT_HOME"]) / "worker.log").open("ab") as file:
+        process = command_server.start(["worker"], environment, stderr=file)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _until(true: Callable[[], bool]) -> None:

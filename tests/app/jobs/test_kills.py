@@ -6,8 +6,8 @@ import pytest
 
 from tests.app.conftest import Command
 from tests.app.jobs.killing import Campaign, environment, wage, went_on
-from tests.app.jobs.working import scripted
 from tests.app.live import live
+from tests.captioner.scripted_server import scripted
 
 
 @pytest.mark.postgres

@@ -20,9 +20,10 @@ from scenes.catalog.connection import Catalog
 from scenes.catalog.jobs import JobRow
 from scenes.catalog.tables import outcomes
 from scenes.errors import BadInput, Conflict, EnvironmentMissing, Forbidden, Overloaded
-from tests.app.jobs.working import config, make_collection, scripted, shift_of
+from tests.app.jobs.working import config, make_collection, shift_of
 from tests.captioner.conftest import png
 from tests.captioner.redaction.test_canary import found_in, jpeg, needles
+from tests.captioner.scripted_server import scripted
 from tests.captioner.sources.test_guard import serving
 
 pytestmark = [pytest.mark.postgres, pytest.mark.http]

@@ -1,7 +1,5 @@
 """A worker's shift in this process: real queue, real captioner, a scripted server in place of a vision LLM."""
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -15,18 +13,6 @@ from scenes.catalog import collections
 from scenes.catalog.connection import Catalog
 from scenes.collection import Collection
 from tests.indexer.letters import BagOfLetters
-
-
-@contextmanager
-def scripted(latency: float = 0.01) -> Iterator[str]:
-    """A server that speaks the OpenAI protocol; gives its base URL."""
-    words = [sys.executable, "-m", "tests.captioner.scripted_server", "--latency", str(latency)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        finally:
-            process.kill()
 
 
 def config(home: Path, database_url: str, engine: str, sources: Sequence[str] = ()) -> Settings:

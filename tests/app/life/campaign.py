@@ -18,12 +18,12 @@ import httpx
 import psycopg
 
 from scenes.catalog.embedded import postgres
-from tests.app.jobs.working import scripted
 from tests.app.kills.campaign import Campaign, compare, until_more
 from tests.app.kills.clients import COLLECTION, Client, Ledger
 from tests.app.kills.looking_up import look_up
 from tests.app.life.site import Site, opened, until
 from tests.captioner.conftest import png
+from tests.captioner.scripted_server import scripted
 from tests.conftest import open_folder
 
 OTHER = {"server": "worker", "worker": "server"}

@@ -1,11 +1,8 @@
 """The captioner's server is killed while an uploaded image is described: the image waits for it and is not lost."""
 
 import asyncio
-import subprocess
-import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,21 +17,10 @@ from scenes.catalog.connection import Catalog
 from scenes.catalog.jobs import JobRow
 from tests.app.jobs.working import config, make_collection, shift_of
 from tests.captioner.conftest import png
+from tests.captioner.scripted_server import scripted
 from tests.test_readme import free_port
 
 pytestmark = [pytest.mark.postgres, pytest.mark.http]
-
-
-@contextmanager
-def engine(port: int, latency: float) -> Iterator[None]:
-    words = [sys.executable, "-m", "tests.captioner.scripted_server", "--port", str(port), "--latency", str(latency)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            assert int(process.stdout.readline()) == port
-            yield
-        finally:
-            process.kill()
 
 
 async def upload(desk: Desk, data: bytes) -> JobRow:
@@ -68,14 +54,14 @@ async def test_an_upload_waits_for_an_engine_that_was_killed(
     desk = Desk(catalog, Spool(settings.spool, Secret.load(settings.home)))
     async with shift_of(catalog, settings, said) as shift:
         working = asyncio.create_task(shift.keep(timedelta(seconds=0.5)))
-        with engine(port, latency=30):
+        with scripted(port=port, latency=30):
             job = await upload(desk, png((1, 2, 3)))
             await until(catalog, job, lambda now: now.state == "running")
             await asyncio.sleep(0.5)
         waiting = await until(catalog, job, lambda now: now.state == "queued")
         assert (waiting.attempt, waiting.reasons) == (1, {"engine_error": 1})
         assert desk.spool.older_than(0) == [job.id]
-        with engine(port, latency=0.01):
+        with scripted(port=port, latency=0.01):
             done = await until(catalog, job, lambda now: now.ended_at is not None)
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)

@@ -3,9 +3,6 @@
 import asyncio
 import gc
 import json
-import signal
-import subprocess
-import sys
 import uuid
 import weakref
 from collections import Counter
@@ -31,6 +28,7 @@ from scenes.collection import Collection
 from scenes.description import SceneDescription
 from scenes.errors import BadInput, EnvironmentMissing
 from scenes.identity import external_image_id
+from tests import command_server
 from tests.app.conftest import Command
 from tests.indexer.letters import BagOfLetters
 
@@ -262,10 +260,7 @@ async def test_the_command_makes_what_was_published_findable(command: Command, c
 @pytest.mark.cli
 @pytest.mark.encoder
 async def test_the_command_runs_until_it_is_stopped(command: Command, catalog: Catalog) -> None:
-    program = [str(Path(sys.executable).with_name("wordsight")), "worker", "--every", "3600", "--json"]
-    process = subprocess.Popen(  # noqa: ASYNC220 - starting is quick
-        program, env=command.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    worker = command_server.Captured(["worker", "--every", "3600", "--json"], command.environment)
 
     async def embedded() -> bool:
         with psycopg.connect(command.database_url) as connection:
@@ -280,11 +275,11 @@ async def test_the_command_runs_until_it_is_stopped(command: Command, catalog: C
         await publish(catalog, Collection(name="animals"), "A ginger cat on a sofa.")
         await until(embedded)
     finally:
-        process.send_signal(signal.SIGTERM)
-        said, errors = await asyncio.to_thread(process.communicate, timeout=60)
-    assert process.returncode == 0, errors
-    assert json.loads(said)["rounds"] >= 2
-    assert "Traceback" not in errors
+        worker.process.terminate()
+        done = await asyncio.to_thread(worker.finish, 60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rounds"] >= 2
+    assert "Traceback" not in done.stderr
 
 
 async def test_a_deleted_collection_is_forgotten_with_its_encoder(world: World) -> None:

@@ -4,9 +4,6 @@ import io
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +15,8 @@ from PIL import Image
 from captioner.batches.folder import BatchFolder
 from captioner.batches.latest_records import standing
 from scenes.outcome import Described
+from tests import command_server
+from tests.captioner.scripted_server import scripted
 
 pytestmark = [pytest.mark.cli, pytest.mark.postgres]
 
@@ -40,21 +39,18 @@ def jpeg(n: int) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
-    words = [sys.executable, "-m", "tests.captioner.scripted_server", "--latency", "0.1", "--says", json.dumps(SAID)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        process.kill()
-
-
 SAID = {
     "summary": "Mary Johnson holds a sign.",
     "detail": "She says to write to mary.johnson@example.com or to call 415-555-0132.",
     "visible_text": ["MARY JOHNSON", "415-555-0132"],
     "objects": [{"name": "sign", "attributes": ["with Mary Johnson on it"]}],
 }
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with scripted(latency=0.1, says=json.dumps(SAID)) as url:
+        yield url
 
 
 def found_in(folder: Path, needles: list[bytes]) -> list[tuple[str, bytes]]:
@@ -82,23 +78,26 @@ def test_nothing_of_the_images_is_left(home: Path, server: str) -> None:
     scratch.mkdir()
     environment = os.environ | {"WORDSIGHT_HOME": str(data_folder), "DATABASE_URL": "", "TMPDIR": str(scratch)}
 
-    def program(*words: str) -> "subprocess.Popen[str]":
-        line = [str(Path(sys.executable).with_name("wordsight")), *words, "--json"]
-        line += ["--engine", "openai", "--model", "scripted", "--", "--base-url", server, "--concurrency", "2"]
-        return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def program(*words: str) -> command_server.Captured:
+        engine = ("--engine", "openai", "--model", "scripted", "--", "--base-url", server, "--concurrency", "2")
+        return command_server.Captured([*words, "--json", *engine], environment)
 
     logs = []
     killed = program("caption", "run", str(source), "--out", str(data_folder / "out"))
-    time.sleep(3.0)
-    killed.send_signal(signal.SIGKILL)
-    logs += killed.communicate()
+    until = time.monotonic() + 60
+    while not list(data_folder.glob("out/*/recipe.json")) and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.5)  # the first images are described, the others are not
+    killed.process.kill()
+    done = killed.finish()
+    logs += [done.stdout, done.stderr]
     for words in (
         ("caption", "run", str(source), "--out", str(data_folder / "out"), "--delete-source"),
         ("ingest", str(home / "images.zip"), "--collection", "c", "--keep-batches"),
     ):
-        process = program(*words)
-        logs += process.communicate(timeout=240)
-        assert process.returncode == 0, logs[-1]
+        done = program(*words).finish(240)
+        logs += [done.stdout, done.stderr]
+        assert done.returncode == 0, done.stderr
     assert list(source.iterdir()) == []
     batches = BatchFolder.all_in(data_folder / "out")[0]
     described = [record.outcome for record in standing(batches) if isinstance(record.outcome, Described)]
