@@ -23,7 +23,6 @@ from app.main import create_app
 from app.search.embedding import BackgroundEmbedding
 from app.search.expiry import purging
 from app.search.log import batching
-from app.search.recall import RecallWatch
 from app.search.service import make_service
 from app.settings import Settings
 from app.state import State
@@ -32,7 +31,8 @@ from app.worker.alive import counting_workers
 from indexer.encoding.serving import EncoderLoader
 from indexer.releases.loading import itself
 from indexer.releases.recall_sample import RecallSampler
-from indexer.retrieval.reranking import Reranking
+from indexer.releases.recall_watch import RecallWatch
+from indexer.reranking.reranking import Reranking
 from indexer.vectors.faiss_gpu import FaissGpu
 from indexer.vectors.gpu_replica import Accelerator
 from scenes.catalog.connection import Catalog
@@ -121,7 +121,7 @@ def _reranking(config: Settings) -> Reranking | None:
     """The re-ranker that is set, warm. Raises `BadInput` (`reranker_invalid`), `EnvironmentMissing`."""
     if config.reranker is None:
         return None
-    from indexer.retrieval.cross_encoder import FolderReranker
+    from indexer.reranking.cross_encoder import FolderReranker
 
     reranker = FolderReranker.load(config.reranker)
     _log.info("searches are re-ranked by %s", reranker.name)
@@ -135,7 +135,8 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
     lost_after = timedelta(seconds=config.worker_lost_after_s)
     counting = counting_workers(catalog, lost_after, metrics.workers_alive.set)
     async with batching(catalog) as log, purging(catalog), counting:
-        recall = RecallWatch(catalog, RecallSampler(timedelta(seconds=config.recall_sample_every_s)), metrics)
+        sampler = RecallSampler(timedelta(seconds=config.recall_sample_every_s))
+        recall = RecallWatch(catalog, sampler, metrics)
         accelerate = Accelerator(FaissGpu, metrics.fell_back) if config.index_device == "gpu" else itself
         reranking = await asyncio.to_thread(_reranking, config)
         service = make_service(
@@ -146,16 +147,17 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
             log=log,
             watcher=metrics,
             accelerate=accelerate,
-            recall=recall,
+            sampler=sampler,
             reranking=reranking,
             runners=cores_for_each(config.server_processes),
         )
-        metrics.follow(lambda: service.engines.waiting, lambda: log.waiting)
-        embedding = BackgroundEmbedding(catalog, service.engines, metrics, config.embed_share)
+        encoders = service.retriever.encoders
+        metrics.follow(lambda: encoders.waiting, lambda: log.waiting)
+        embedding = BackgroundEmbedding(catalog, encoders, metrics, config.embed_share)
         limits = KeyLimits(config.requests_per_key / config.server_processes)
         try:
-            await service.engines.of(None)
-            async with service.engines.following(), recall.watching(), embedding.running():
+            await encoders.of(None)
+            async with encoders.following(), recall.watching(), embedding.running():
                 keys = KeyCache(Keys(catalog, secret))
                 metrics.is_ready()
                 with _seldom_collected():
@@ -172,6 +174,7 @@ async def _state(catalog: Catalog, config: Settings, metrics: Metrics) -> AsyncI
                         config.models,
                         open_streams(config.streams_per_key),
                         open_uploads(config.uploads_per_key),
+                        recall=recall,
                     )
         finally:
             service.close()

@@ -28,7 +28,6 @@ from app.jobs.endpoints import router as jobs_router
 from app.keys.endpoints import router as keys_router
 from app.pages.router import mount as mount_pages
 from app.search.endpoints import router as search_router
-from app.search.quick import QuickSearch
 from app.state import State
 from app.uploads.endpoints import router as uploads_router
 
@@ -87,7 +86,6 @@ def create_app(
         app.include_router(router)
     mount_pages(app)
     app.add_middleware(Idempotency)
-    app.add_middleware(QuickSearch)
     admission = Admission(max_concurrent)
     app.add_middleware(Bounds, admission=admission)
     app.add_middleware(Authentication, admission=admission)

@@ -12,6 +12,7 @@ from app.jobs.service import Desk
 from app.search.embedding import BackgroundEmbedding
 from app.search.log import BatchLog
 from app.search.service import SearchService
+from indexer.releases.recall_watch import RecallWatch
 from scenes.allowed.models import AllowedModels
 from scenes.catalog.connection import Catalog
 from scenes.catalog.keys import KeyRow
@@ -42,6 +43,7 @@ class State:
     streams: Shares = field(default_factory=open_streams)
     uploads: Shares = field(default_factory=open_uploads)
     writes: Turns = field(default_factory=lambda: Turns(WRITES_PER_KEY))
+    recall: RecallWatch | None = None
 
 
 def state_of(request: Request) -> State:

@@ -96,7 +96,7 @@ async def _measure(url: str, home: Path) -> dict[str, Any]:
             await service.search("bench", Query(query=query, k=10))
             took[name].append((time.perf_counter() - started) * 1e3)
     for service in (dense, ranked):
-        service.engines.close()
+        service.close()
     await catalog.close()
     shown = {name: _percentiles(times[WARM:]) for name, times in took.items()}
     return {

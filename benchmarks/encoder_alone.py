@@ -16,7 +16,7 @@ from pathlib import Path
 import uvloop
 
 from indexer.encoding.encoder import Encoder
-from indexer.encoding.micro_batch import MicroBatcher, itself
+from indexer.encoding.micro_batch import MicroBatcher
 from indexer.encoding.serving import Runtime, load_encoder
 from scenes.host.processes import cores
 
@@ -54,13 +54,13 @@ def _in_batches(encoder: Encoder, plan: AlonePlan) -> float:
 
 
 async def _at_once(encoder: Encoder, queries: Iterator[str], seconds: float) -> float:
-    batcher = MicroBatcher(encoder, runners=cores())
+    batcher = MicroBatcher(lambda texts: list(encoder.encode_queries(texts).vectors), runners=cores())
     started, count = time.perf_counter(), 0
 
     async def caller() -> None:
         nonlocal count
         while time.perf_counter() - started < seconds:
-            await batcher.encode_then(next(queries), itself, remember=False)
+            await batcher.do(next(queries))
             count += 1
 
     await asyncio.gather(*(caller() for _ in range(_AT_ONCE)))

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from app.client import AsyncWordsight
-from app.search.known import FRESH
+from app.search.catalog_cache import FRESH
 from benchmarks import recording
 from benchmarks.servers import PROGRAM, command, imported
 from indexer.evaluation.synthetic_corpus import corpus

@@ -74,9 +74,9 @@ class Switched(Metrics):
         if self._counts:
             super().answered(route, status, seconds)
 
-    def batch_seen(self, size: int, seconds: float) -> None:
+    def batch_seen(self, size: int) -> None:
         if self._counts:
-            super().batch_seen(size, seconds)
+            super().batch_seen(size)
 
     def stage_took(self, stage: str, seconds: float) -> None:
         if self._counts:
@@ -96,7 +96,7 @@ class Asked:
 
     def __init__(self, app: FastAPI, key: str, metrics: Switched) -> None:
         self.app, self.key, self.metrics = app, key, metrics
-        self._sampler = app.state.wordsight.service.looking.recall.sampler
+        self._sampler = app.state.wordsight.service.retriever.sampler
         self._offer = self._sampler.offer
 
     def switch(self, *, on: bool) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -105,6 +106,20 @@ def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file that is read once a process: again only where its size, times or inode are others.
+
+    For large files that are loaded often. Not for finding what went bad on a disk: that leaves the times as they are.
+    """
+    found = path.stat()
+    return _sha256_of(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=1_024)
+def _sha256_of(path: Path, *_state: int) -> str:
+    return file_sha256(path)
 
 
 def _is_intact(path: Path, size: int, digest: str) -> bool:

@@ -17,7 +17,6 @@ class RefusalReason(StrEnum):
     TRUNCATED = "truncated"
     TOO_LARGE = "too_large"
     UNSUPPORTED = "unsupported"
-    UNSAFE = "unsafe"
 
 
 class FailureReason(StrEnum):

@@ -24,7 +24,6 @@ AROUND_A_DOOR = {
     "vllm": ("captioner/pipeline/run.py", "import vllm"),
     "faiss": ("indexer/releases/searcher.py", "import faiss"),
     "sentence_transformers": ("indexer/encoding/embedding.py", "import sentence_transformers"),
-    "llvmlite": ("indexer/encoding/embedding.py", "import llvmlite"),
     "numba": ("indexer/encoding/embedding.py", "import numba"),
     "openvino": ("indexer/encoding/embedding.py", "import openvino"),
     "tokenizers": ("indexer/encoding/embedding.py", "import tokenizers"),

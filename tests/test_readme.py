@@ -15,7 +15,7 @@ from captioner.pipeline.samples import copy_samples
 from indexer.evaluation.synthetic_corpus import corpus
 from tests.beir import write_set
 from tests.command_server import write_program
-from tests.indexer.retrieval.rerankers import tiny_cross_encoder
+from tests.indexer.reranking.rerankers import tiny_cross_encoder
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
 BLOCK = re.compile(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from captioner.batches.cleanup import Swept
     from captioner.batches.folder import BatchFolder
     from captioner.engines.engine import Describer
-    from captioner.pipeline.run import Known, Plan, Redact
+    from captioner.pipeline.lookup import Known
+    from captioner.pipeline.run import Plan, Redact
     from captioner.pipeline.stop import Stop
     from captioner.pipeline.tally import Tally
     from captioner.sources import Item
@@ -40,7 +41,7 @@ def open_describer(choice: EngineChoice) -> Iterator["Describer"]:
 def whole_recipe(describer: "Describer", options: CaptionOptions) -> "CaptionRecipe":
     """The engine's recipe and the gates that were asked for."""
     from captioner.images.near_duplicates import POLICY as NEAR
-    from captioner.redaction.loading import POLICY
+    from captioner.redaction.policy import POLICY
     from scenes.recipe import Verification
 
     mode = options.verify or ("mark" if describer.recipe.engine == "vllm" else "off")
@@ -86,7 +87,7 @@ def caption_source(
             describer,
             folder,
             plan=plan(folder.recipe, options),
-            known=known or (lambda _ids: set()),
+            known=known,
             stop=stop,
             tick=tallies.ticker(tick, journal),
         )

@@ -138,7 +138,7 @@ def _is_safe(version: str) -> bool:
 
 def _reranker(folder: Path) -> Check:
     """Only where WORDSIGHT_RERANKER is set: a server would not start without it."""
-    from indexer.retrieval.cross_encoder import FolderReranker
+    from indexer.reranking.cross_encoder import FolderReranker
 
     return _tried("reranker", lambda: FolderReranker.load(folder).name)
 

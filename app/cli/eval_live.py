@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from app.cli.wiring import load_encoder
-from scenes.answer import Query
 from scenes.errors import BadInput
 
 if TYPE_CHECKING:
@@ -11,17 +10,10 @@ if TYPE_CHECKING:
     from indexer.evaluation.dataset import Dataset
     from indexer.evaluation.gallery import Tick
     from indexer.evaluation.measures import Run
-    from indexer.retrieval.reranking import Reranking
+    from indexer.reranking.reranking import Reranking
     from scenes.catalog.connection import Catalog
-    from scenes.catalog.searches import StoredSearch
 
 FOUND = 50
-
-
-class _Unkept:
-    """Searches of an evaluation are nobody's searches: none is stored."""
-
-    async def put(self, search: "StoredSearch") -> None: ...
 
 
 async def live_run(
@@ -37,21 +29,22 @@ async def live_run(
     Raises `NotFound` (`collection_unknown`), and `BadInput` (`dataset_foreign`) where the collection knows none of the
     set's documents by its id.
     """
-    from app.http.security import Secret
-    from app.search.service import make_service
-    from scenes.catalog import collections
+    from indexer.retrieval.request import SearchRequest
+    from indexer.retrieval.retriever import make_retriever
+    from scenes.catalog import collections, images
 
     async with catalog.reading() as session:
         row = await collections.get(session, name)
-    secret = Secret.load(config.home, config.secret)
-    service = make_service(catalog, load_encoder, config.home, secret, _Unkept(), reranking=reranking)
-    await service.engines.of(row.settings.encoder)
+    retriever = make_retriever(catalog, load_encoder, config.home, reranking=reranking)
     run: dict[str, dict[str, float]] = {}
     for place, (query_id, query) in enumerate(zip(dataset.query_ids, dataset.queries, strict=True), start=1):
-        answer = await service.search(name, Query(query=query, k=FOUND))
-        run[query_id] = {match.external_id or match.image_id: match.score for match in answer.results}
+        found = await retriever.retrieve(row, SearchRequest(query, FOUND))
+        async with catalog.reading() as session:
+            there = await images.by_rows(session, row.id, found.rows)
+        scored = ((there[one], score) for one, score in zip(found.rows, found.scores, strict=True) if one in there)
+        run[query_id] = {view.external_id or view.image_id: score for view, score in scored}
         tick(place, len(dataset.queries))
-    service.close()
+    retriever.close()
     if not {found for scores in run.values() for found in scores} & set(dataset.document_ids):
         raise BadInput(
             "dataset_foreign",

@@ -132,7 +132,7 @@ def _drift(drift: "Drift") -> dict[str, Any]:
 
 def _served(sampled: "Sampled | None") -> dict[str, Any]:
     """What the servers' samples of this release found, compared with exact search."""
-    from app.search.recall import is_below_promise
+    from indexer.releases.recall_watch import is_below_promise
 
     if sampled is None or not sampled.searches:
         return {"served_recall": None, "served_samples": 0, "below_promise": None}

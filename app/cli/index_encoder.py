@@ -118,9 +118,10 @@ async def _forget(catalog: "Catalog", config: "Settings", name: str) -> int:
 async def _compare(
     catalog: "Catalog", config: "Settings", name: str, asked: tuple[Path | None, int, int]
 ) -> dict[str, Any]:
-    from app.search.comparing import answers
+    from indexer.evaluation.comparison import answers
     from indexer.evaluation.comparison import compare as measure
     from indexer.releases.encoder_change import standing
+    from indexer.retrieval.retriever import make_retriever
     from scenes.catalog import searches
 
     queries, most, k = asked
@@ -130,10 +131,10 @@ async def _compare(
         stored = await searches.texts(session, stands.collection.id, most)
     questions = _questions(queries, stored)
     names = (stands.collection.settings.encoder, candidate.encoder_name)
-    before, after = [
-        await answers(catalog, stands.collection, load_encoder(one), config.home, [one.query for one in questions], k)
-        for one in names
-    ]
+    retriever = make_retriever(catalog, load_encoder, config.home)
+    asked_for = [one.query for one in questions]
+    before, after = [await answers(catalog, retriever, stands.collection, one, asked_for, k) for one in names]
+    retriever.close()
     return _compared(measure(questions, before, after, k), names, k)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scenes.errors import EnvironmentMissing
 
 if TYPE_CHECKING:
-    from captioner.pipeline.run import Known
+    from captioner.pipeline.lookup import Known
     from scenes.catalog.connection import Catalog
 
 _LONGEST_ANSWER_S = 60.0

@@ -13,7 +13,7 @@ from scenes.errors import BadInput
 
 if TYPE_CHECKING:
     from app.settings import Settings
-    from indexer.retrieval.reranking import Reranking
+    from indexer.reranking.reranking import Reranking
     from scenes.catalog.connection import Catalog
 
 
@@ -71,7 +71,7 @@ async def _search(
         row = await collections.get(session, name)
     secret = Secret.load(config.home, config.secret)
     service = make_service(catalog, load_encoder, config.home, secret, reranking=reranking)
-    await service.engines.of(row.settings.encoder)
+    await service.retriever.encoders.of(row.settings.encoder)
     started = time.perf_counter()
     answer = await service.search(name, query)
     seconds = time.perf_counter() - started

@@ -82,7 +82,7 @@ def serve(
 def _checked_settings(trust_proxy: str) -> "Settings":
     from app.http.server.connection_bounds import Proxies
     from app.http.telemetry.tracing import check_tracing
-    from indexer.retrieval.reranker_files import find_reranker
+    from indexer.reranking.files import find_reranker
 
     config = settings()
     check_tracing(config.traces)
@@ -175,7 +175,7 @@ def _in_url(host: str) -> str:
 
 async def _login_token(config: "Settings", url: str) -> str:
     from app.http.security import Secret, new_token
-    from scenes.catalog import logins
+    from scenes.catalog import sessions
     from scenes.catalog.connection import Catalog
 
     token = new_token()
@@ -183,7 +183,7 @@ async def _login_token(config: "Settings", url: str) -> str:
     catalog = Catalog.connect(url)
     try:
         async with catalog.writing() as session:
-            await logins.add(session, secret.digest("login", token), datetime.now(UTC) + _LINK_LIVES)
+            await sessions.add_login(session, secret.digest("login", token), datetime.now(UTC) + _LINK_LIVES)
     finally:
         await catalog.close()
     return token

@@ -19,7 +19,7 @@ from scenes.recipe import EngineName
 if TYPE_CHECKING:
     from captioner.engines.engine import Describer
     from indexer.encoding.encoder import Encoder
-    from indexer.retrieval.reranking import Reranking
+    from indexer.reranking.reranking import Reranking
     from scenes.allowed.models import AllowedModels
     from scenes.catalog.connection import Catalog
     from scenes.collection import Collection
@@ -133,8 +133,8 @@ def load_reranking(folder: Path | None) -> "Reranking | None":
     """
     if folder is None:
         return None
-    from indexer.retrieval.cross_encoder import FolderReranker
-    from indexer.retrieval.reranking import Reranking
+    from indexer.reranking.cross_encoder import FolderReranker
+    from indexer.reranking.reranking import Reranking
 
     return Reranking(FolderReranker.load(folder))
 

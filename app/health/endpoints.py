@@ -49,10 +49,10 @@ async def ready(request: Request) -> Readiness:
     state = state_of(request)
     async with state.catalog.reading() as session:
         alive = await queue.workers_alive(session, state.desk.lost_after)
-    troubles = sorted(state.service.engines.troubles().items())
+    troubles = sorted(state.service.retriever.encoders.troubles().items())
     if troubles and not await is_operator(request.scope):
         troubles = [(number, _DAMAGED) for number, _ in troubles]
-    below = {} if state.service.looking.recall is None else state.service.looking.recall.below()
+    below = {} if state.recall is None else state.recall.below()
     troubles += [(number, f"served recall@10 is {one.recall:.3f}") for number, one in sorted(below.items())]
     troubles += sorted(state.embedding.warnings())
     warnings = [f"collection {number}: {why}" for number, why in troubles]

@@ -18,7 +18,7 @@ from app.http.origins import check_origin
 from app.http.security import may
 from app.keys.service import Keys, still_good
 from app.state import State
-from scenes.catalog import logins, sessions
+from scenes.catalog import sessions
 from scenes.catalog.keys import EVERY_COLLECTION, KeyRow, Scope
 from scenes.errors import Forbidden, Overloaded, Unauthenticated, WordsightError
 
@@ -144,7 +144,7 @@ async def log_out(state: State, cookie: str) -> None:
 async def log_in(state: State, token: str) -> str:
     """Exchange a one-time token for a session cookie's value. Raises `Unauthenticated` (`login_link_spent`)."""
     async with state.catalog.writing() as session:
-        spent = await logins.spend(session, state.secret.digest("login", token))
+        spent = await sessions.spend_login(session, state.secret.digest("login", token))
     if not spent:
         raise Unauthenticated(
             "login_link_spent", "this link was used already or is too old", fix="wordsight serve prints a fresh one"

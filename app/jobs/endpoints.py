@@ -13,10 +13,9 @@ from app.jobs.events import EventStream
 from app.jobs.schemas import JobBody, JobOrder, JobPage, job_body
 from app.state import state_of
 from scenes.catalog import jobs
-from scenes.catalog.jobs import JobRow
+from scenes.catalog.jobs import JobRow, JobState
 from scenes.catalog.keys import EVERY_COLLECTION
 from scenes.collection import CollectionName
-from scenes.job import JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 PROBLEMS = responses(

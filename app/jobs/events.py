@@ -13,9 +13,8 @@ from app.http.limits import Shares
 from app.jobs.schemas import job_body
 from scenes.catalog import jobs
 from scenes.catalog.connection import Catalog
-from scenes.catalog.jobs import JobRow
+from scenes.catalog.jobs import OVER, JobRow
 from scenes.errors import WordsightError
-from scenes.job import OVER
 
 LOOK_EVERY_S = 0.5
 LONGEST_S = 300.0

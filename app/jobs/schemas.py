@@ -6,10 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from scenes.catalog.jobs import JobRow
+from scenes.catalog.jobs import JobKind, JobRow, JobState
 from scenes.collection import CollectionName
 from scenes.description import Text
-from scenes.job import JobKind, JobState
 
 Source = Annotated[
     Text,

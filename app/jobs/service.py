@@ -10,9 +10,8 @@ from scenes.allowed.sources import check_source
 from scenes.catalog import audit, collections, jobs, queue
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog, ReadSession, WriteSession
-from scenes.catalog.jobs import JobRow
+from scenes.catalog.jobs import JobKind, JobRow
 from scenes.errors import BadInput, Conflict, Overloaded
-from scenes.job import JobKind
 
 _RETRY_S = 30.0
 

@@ -4,7 +4,7 @@ import re
 
 from markupsafe import Markup, escape
 
-from app.search.evidence import content_words
+from scenes.content_words import content_words
 
 _WORD = re.compile(r"[^\W_]+")
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
-from app.search.engines import Engine, Engines
 from app.worker.attempt import POSTGRES_AWAY
 from indexer.encoding.embedding import Bounds, Failures, embed_missing
 from indexer.encoding.pacing import Pace
 from indexer.releases.refresh import DELTA_MOST
+from indexer.retrieval.encoders import Encoders, OpenEncoder
 from scenes.catalog import collections, embeddings, releases
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog, ReadSession
@@ -81,7 +81,7 @@ class BackgroundEmbedding:
     def __init__(
         self,
         catalog: Catalog,
-        engines: Engines,
+        encoders: Encoders,
         gauge: BacklogGauge,
         share: float,
         clock: Callable[[], float] = time.monotonic,
@@ -90,11 +90,11 @@ class BackgroundEmbedding:
         """`share` of the time is spent on it while searches come; 0 embeds nothing and only reports. Beside a release
         there are up to `most_beside` images: every search scans them."""
         self._catalog = catalog
-        self._engines = engines
+        self._encoders = encoders
         self._gauge = gauge
         self._clock = clock
         self._most_beside = most_beside
-        self._rest = Pace(share, lambda: engines.searches).rest if share else None
+        self._rest = Pace(share, lambda: encoders.searches).rest if share else None
         self._known: dict[int, _Known] = {}
 
     @contextlib.asynccontextmanager
@@ -161,7 +161,7 @@ class BackgroundEmbedding:
         """Those to be looked at, the one that was looked at longest ago first."""
         now = self._clock()
         for known in self._known.values():
-            fingerprint = self._engines.fingerprint(known.encoder)
+            fingerprint = self._encoders.fingerprint(known.encoder)
             if known.fingerprint != fingerprint or known.failures.have_lapsed():
                 known.fingerprint = fingerprint
                 known.restart(now)
@@ -203,8 +203,8 @@ class BackgroundEmbedding:
         if self._rest is None:
             known.trouble = "this server embeds nothing: start wordsight worker"
             return False
-        engine = await self._engines.of(row.settings.encoder)
-        room = await self._room(row, engine)
+        encoder = await self._encoders.of(row.settings.encoder)
+        room = await self._room(row, encoder)
         if not room:
             known.trouble = f"a server keeps up to {self._most_beside:,} beside a release: start wordsight worker"
             known.not_before = self._clock() + _FULL_AGAIN_S
@@ -213,8 +213,8 @@ class BackgroundEmbedding:
         done = await embed_missing(
             self._catalog,
             number,
-            engine.documents,
-            above=known.settled if known.fingerprint == engine.fingerprint else 0,
+            encoder.encoder,
+            above=known.settled if known.fingerprint == encoder.fingerprint else 0,
             bounds=Bounds(BATCH, CHUNK, COMMIT_AFTER_S, min(room, BATCH), aside=True, rest=self._rest),
             failures=known.failures,
         )
@@ -236,17 +236,17 @@ class BackgroundEmbedding:
             known.settled, known.unsettled_at, known.trouble = row.generation, None, None
 
     async def _count(self, session: ReadSession, row: CollectionRow) -> Backlog:
-        known, fingerprint = self._known.get(row.id), self._engines.fingerprint(row.settings.encoder)
+        known, fingerprint = self._known.get(row.id), self._encoders.fingerprint(row.settings.encoder)
         if known is None or known.fingerprint != fingerprint or known.encoder != row.settings.encoder:
             return await embeddings.backlog(session, row, fingerprint)
         return await embeddings.backlog(session, row, fingerprint, above=known.settled, failed=known.failures.ids)
 
-    async def _room(self, row: CollectionRow, engine: Engine) -> int:
+    async def _room(self, row: CollectionRow, encoder: OpenEncoder) -> int:
         """How many more images may be searched beside the release."""
         async with self._catalog.reading() as session:
             release = await releases.active(session, row.id)
-            above = release.generation if release is not None and release.encoder == engine.fingerprint else 0
-            most, fingerprint = self._most_beside, engine.fingerprint
+            above = release.generation if release is not None and release.encoder == encoder.fingerprint else 0
+            most, fingerprint = self._most_beside, encoder.fingerprint
             return most - await embeddings.count_beside(session, row.id, fingerprint, above, most)
 
 

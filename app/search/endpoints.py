@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.audit.writing import audited
-from app.http.access import CallerDependency
+from app.http.access import CallerDependency, caller_of
+from app.http.bodies import json_body, read_json
 from app.http.paths import CollectionPath
 from app.http.problems import Problem, responses, told
 from app.search.explain import Explanation, explain
@@ -88,12 +89,12 @@ class Feedback(BaseModel):
     verdict: Verdict
 
 
-@router.post("/search", responses=_PROBLEMS, response_model=Answer)
-async def search(collection: CollectionPath, query: Query, request: Request, caller: CallerDependency) -> Response:
+@router.post("/search", responses=_PROBLEMS, response_model=Answer, openapi_extra=json_body(Query))
+async def search(collection: CollectionPath, request: Request) -> Response:
     """Find the images that best fit the words, best first."""
-    caller.require("search", collection)
+    caller_of(request.scope).require("search", collection)
     state = state_of(request)
-    reply = await state.service.reply(collection, query)
+    reply = await state.service.reply(collection, await read_json(request, Query))
     state.metrics.searched(reply.frame.matches)
     return Response(reply.written(), media_type="application/json")
 
@@ -108,14 +109,14 @@ async def batch_search(
     state.limits.charge(caller.key.key_id, len(batch.queries) - 1)  # the request itself has taken one
     service = state.service
 
-    async def one(query: Query) -> Answer | Problem:
+    async def one(query: Query) -> bytes:
         try:
-            return await service.search(collection, query)
+            return (await service.reply(collection, query)).written()
         except WordsightError as error:
-            return told(error)
+            return told(error).model_dump_json().encode()
 
     answers = await asyncio.gather(*(one(query) for query in batch.queries))
-    return Response(BatchAnswers(answers=tuple(answers)).model_dump_json(), media_type="application/json")
+    return Response(b'{"answers":[%b]}' % b",".join(answers), media_type="application/json")
 
 
 @router.post("/search/explain", responses=_PROBLEMS)
@@ -124,7 +125,7 @@ async def explain_search(
 ) -> Explanation:
     """Where one image stands for a query, and why."""
     caller.require("search", collection)
-    return await explain(state_of(request), collection, body.query, body.image_id, body.fields)
+    return await explain(state_of(request).service, collection, body.query, body.image_id, body.fields)
 
 
 @router.get("/searches/{search_id}", responses=_PROBLEMS)

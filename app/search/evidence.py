@@ -8,28 +8,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.search.marks import Marks, marks, most_in_common
-from indexer.encoding.encoder import Spans
 from indexer.structure.structure import told
 from scenes.answer import Evidence
+from scenes.content_words import content_words
 from scenes.description import SceneDescription
 from scenes.fields import said
 from scenes.wording import object_phrase, people_phrase, relation_phrase
 
-_WORD = re.compile(r"[^\W_]+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_STOP_WORDS = """
-a an and are as at by for from in into is it its of on or over s that the there this to under was with
-"""
-_STOP = frozenset(_STOP_WORDS.split())
 _MOST = 5
 _TELLING = 0.2
 """A phrase that won so much is told even where it shares no word with the query."""
-Owners = NDArray[np.int16]
-"""int16 (t,): for each word of a description the place of its phrase, −1 for a word between phrases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +76,6 @@ def prepared(description: SceneDescription, fields: tuple[str, ...] | None = Non
     return Phrases.of(found)
 
 
-def owners(phrases: Sequence[Phrase], spans: Spans) -> Owners:
-    """Which phrase each word belongs to; `spans` int32 (t, 2) are where words stand in the same text."""
-    if not phrases:
-        return np.full(len(spans), -1, np.int16)
-    begins = np.array([phrase.begin for phrase in phrases])
-    ends = np.array([phrase.end for phrase in phrases])
-    place = np.searchsorted(begins, spans[:, 0], side="right") - 1
-    inside = (place >= 0) & (spans[:, 0] < ends[place])
-    return np.where(inside, place, -1).astype(np.int16)
-
-
 def chosen(phrases: Phrases, wanted: frozenset[str], shares: Sequence[float] | None = None) -> tuple[Told, ...]:
     """The phrases that won the largest shares, at most five: those that share content words with those wanted, and
     those that won a fifth or more. Without shares, those that have the most words in common."""
@@ -117,12 +96,6 @@ def in_common(images: Sequence[Phrases], wanted: frozenset[str]) -> list[tuple[P
     return [tuple([phrases.all[place] for place in places]) for phrases, places in zip(images, found, strict=True)]
 
 
-def content_words(text: str) -> frozenset[str]:
-    """Lower-case word stems of a text, without words that say nothing alone."""
-    words = [word.lower() for word in _WORD.findall(text)]
-    return frozenset([_stem(word) for word in words if word not in _STOP])
-
-
 def phrases(description: SceneDescription) -> Iterator[tuple[str, str]]:
     """Every phrase of a description with its JSON Pointer, in the order of its wording."""
     if description.summary:
@@ -140,10 +113,3 @@ def phrases(description: SceneDescription) -> Iterator[tuple[str, str]]:
 
 def _phrase(words: frozenset[str], begin: int, evidence: Evidence) -> Phrase:
     return Phrase(words, begin, begin + len(evidence.phrase), evidence, evidence.model_dump_json().encode())
-
-
-def _stem(word: str) -> str:
-    for ending in ("ing", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:  # noqa: PLR2004 - leave something to compare
-            return word[: -len(ending)]
-    return word

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.vectors.compiled import kept
+from indexer.vectors.compiled import compiled
 
 _PLACE = 0x1FFF
 MOST_PHRASES = _PLACE + 1
@@ -34,7 +34,7 @@ def most_in_common(images: Sequence[Marks], words: Iterable[str], most: int) -> 
     return [[place for place in places if place >= 0] for places in _most_in_common(said, sizes, wanted, most).tolist()]
 
 
-@kept("int64[:,::1](int64[::1], int64[::1], int64[::1], int64)")
+@compiled("int64[:,::1](int64[::1], int64[::1], int64[::1], int64)")
 def _most_in_common(
     said: NDArray[np.int64], sizes: NDArray[np.int64], wanted: NDArray[np.int64], most: int
 ) -> NDArray[np.int64]:

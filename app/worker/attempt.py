@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.worker.engine_wait import Unanswered
 from scenes.catalog import jobs
 from scenes.catalog.connection import Catalog, WriteSession
-from scenes.catalog.jobs import JobRow
-from scenes.catalog.queue import Interrupted
+from scenes.catalog.jobs import JobRow, JobState, stored_error
+from scenes.catalog.queue import MOST_WAITS, Interrupted
 from scenes.errors import WordsightError
 from scenes.faults import trace_of
-from scenes.job import JobState, told
+from scenes.outcome import FailureReason
 
 MIRROR_EVERY_S = 1.0
 AGAIN_S = 1.0
@@ -23,11 +22,29 @@ LATE_S = 6.0
 """A job that was asked to stop and still runs after so long goes back into the queue as it is."""
 _AFTER_A_FAULT_S = 60.0
 _FAULT = {"code": "internal_error", "message": "the worker failed; its log says more", "fix": None}
+UNANSWERED = frozenset({FailureReason.ENGINE_ERROR.value, FailureReason.TIMEOUT.value})
+"""Failures that say nothing of the image."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 2.0, 120.0
 POSTGRES_AWAY = frozenset({"postgres_unreachable", "postgres_busy"})
 
 
 class Stopped(Exception):
     """The work ended before its end, as `Report.should_stop` asked."""
+
+
+class Unanswered(Exception):
+    """The job can't be done now, as `why` says, and is tried again `again_in_s` seconds later."""
+
+    def __init__(self, again_in_s: float, why: str) -> None:
+        super().__init__(why)
+        self.again_in_s = again_in_s
+        self.why = why
+
+
+def be_patient(job: JobRow, why: str = "the engine does not answer") -> None:
+    """Raises `Unanswered` while an upload may wait: some six minutes in all, besides what the engine itself tries."""
+    if job.kind == "upload" and job.attempt <= MOST_WAITS:
+        raise Unanswered(min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (job.attempt - 1)), why)
 
 
 class Report:
@@ -146,7 +163,7 @@ class Runner:
         if isinstance(error, Stopped):
             return "cancelled", None
         if isinstance(error, WordsightError):
-            return "failed", told(error)
+            return "failed", stored_error(error)
         self._room.say(f"job {job.id}: {trace_of(error)}")
         return "failed", _FAULT
 

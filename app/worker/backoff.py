@@ -1,7 +1,7 @@
 """When something that failed is tried again: each time twice as late, up to a limit."""
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Set
 from datetime import timedelta
 
 
@@ -39,6 +39,6 @@ class Backoff:
             return None
         return timedelta(seconds=max(0.0, min(until for _, until in self._failed.values()) - self._clock()))
 
-    def keep(self, things: set[Hashable]) -> None:
+    def keep(self, things: Set[Hashable]) -> None:
         """Forget all others."""
         self._failed = {thing: state for thing, state in self._failed.items() if thing in things}

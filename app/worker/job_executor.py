@@ -4,9 +4,9 @@ import asyncio
 import importlib
 import shlex
 import shutil
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +18,16 @@ from app.cli.lookup import known_in
 from app.cli.wiring import choose_engine, make_describer
 from app.settings import Settings
 from app.uploads.spool import Spool
-from app.worker.attempt import Report, Stopped
-from app.worker.engine_wait import UNANSWERED, be_patient
+from app.worker.attempt import UNANSWERED, Report, Stopped, be_patient
 from scenes.allowed.models import AllowedModels
 from scenes.errors import EnvironmentMissing, WordsightError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from captioner.batches.folder import BatchFolder
     from captioner.engines.engine import Describer
-    from captioner.pipeline.run import Known
+    from captioner.pipeline.lookup import Known
     from captioner.pipeline.tally import Tally
     from captioner.sources import Item
     from scenes.catalog.collections import CollectionRow
@@ -35,32 +36,53 @@ if TYPE_CHECKING:
     from scenes.collection import Collection
 
 _OPTIONS = CaptionOptions()
+MOST_IDLE = 4
+"""So many engines stay loaded for jobs to come."""
 _UNREACHABLE = "engine_unreachable"
 Index = Callable[[str, bool], Awaitable[object]]
 """Makes a collection searchable; True: with a new release in any case."""
 
 
+@dataclass
+class _Loaded:
+    describer: "Describer"
+    users: int = 0
+
+
 class Describers:
-    """Engines by what collections choose; each is loaded once, when first needed, and stays."""
+    """Engines by what collections choose. Each is loaded when it is first needed; of those that no job uses, the
+    `MOST_IDLE` that were used last stay loaded."""
 
     def __init__(self, options: str, models: AllowedModels) -> None:
         self._options, self._models = shlex.split(options), models
-        self._known: dict[tuple[str | None, str | None, bool], Describer] = {}
+        self._loaded: OrderedDict[tuple[str | None, str | None, bool], _Loaded] = OrderedDict()
         self._turn = asyncio.Lock()
 
-    async def of(self, settings: "Collection") -> "Describer":
-        """Raises `EnvironmentMissing` (`engine_model_not_allowed`), and as `choose_engine` and `make_describer` do."""
+    @asynccontextmanager
+    async def of(self, settings: "Collection") -> "AsyncIterator[Describer]":
+        """The engine of a collection, kept loaded until the block ends.
+
+        Raises `EnvironmentMissing` (`engine_model_not_allowed`), and as `choose_engine` and `make_describer` do.
+        """
         self._models.check_engine(settings, EnvironmentMissing)
         named = settings.engine, settings.engine_model, settings.third_party_consent
         async with self._turn:
-            if named not in self._known:
-                self._known[named] = await asyncio.to_thread(self._make, settings)
-            return self._known[named]
+            if named not in self._loaded:
+                self._loaded[named] = _Loaded(await asyncio.to_thread(self._make, settings))
+            one = self._loaded[named]
+            one.users += 1
+        try:
+            yield one.describer
+        finally:
+            one.users -= 1
+            self._loaded.move_to_end(named)
+            for idle in [key for key, other in self._loaded.items() if not other.users][:-MOST_IDLE]:
+                await asyncio.to_thread(self._loaded.pop(idle).describer.close)
 
     def close(self) -> None:
         """Free the engines."""
-        for one in self._known.values():
-            one.close()
+        for one in self._loaded.values():
+            one.describer.close()
 
     def _make(self, settings: "Collection") -> "Describer":
         engine = choose_engine(None, settings)
@@ -86,7 +108,7 @@ class Performer:
             row = await collections.by_id(session, job.collection_id)
         try:
             if job.kind != "index":
-                await asyncio.to_thread(_import_captioner)
+                await asyncio.to_thread(import_captioner)
             await self._do(job, row, report)
         except ImportError as error:
             raise EnvironmentMissing(
@@ -136,11 +158,11 @@ class Performer:
         from captioner.batches.publish import publish
 
         items = await self._items(job)
-        describer = await self._describer(job, row)
-        recipe = captioning.whole_recipe(describer, _OPTIONS)
-        folder = await asyncio.to_thread(captioning.batch_folder, self._folder(job.id), recipe)
-        known = known_in(self.catalog, row.id, folder.recipe.fingerprint())
-        tally = await asyncio.to_thread(_run, items, describer, folder, known, report)
+        async with self._describer(job, row) as describer:
+            recipe = captioning.whole_recipe(describer, _OPTIONS)
+            folder = await asyncio.to_thread(captioning.batch_folder, self._folder(job.id), recipe)
+            known = known_in(self.catalog, row.id, folder.recipe.fingerprint())
+            tally = await asyncio.to_thread(_run, items, describer, folder, known, report)
         if tally.stopped and not await self._is_cancelled(job):
             raise Stopped
         if UNANSWERED & tally.reasons.keys() and not tally.stopped:
@@ -150,13 +172,16 @@ class Performer:
         if tally.stopped:
             raise Stopped
 
-    async def _describer(self, job: "JobRow", row: "CollectionRow") -> "Describer":
-        try:
-            return await self.describers.of(row.settings)
-        except EnvironmentMissing as error:
-            if error.code == _UNREACHABLE:
-                be_patient(job, error.message)
-            raise
+    @asynccontextmanager
+    async def _describer(self, job: "JobRow", row: "CollectionRow") -> "AsyncIterator[Describer]":
+        async with AsyncExitStack() as stack:
+            try:
+                describer = await stack.enter_async_context(self.describers.of(row.settings))
+            except EnvironmentMissing as error:
+                if error.code == _UNREACHABLE:
+                    be_patient(job, error.message)
+                raise
+            yield describer
 
     async def _items(self, job: "JobRow") -> "Iterable[Item]":
         from captioner.sources import Guard, check, items
@@ -202,9 +227,9 @@ class Performer:
         return self._folders / str(job_id)
 
 
-def _import_captioner() -> None:
-    """It takes seconds: in a thread, so that the worker goes on to report meanwhile, and can be stopped."""
-    for name in ("publish", "run", "sources", "batches", "near_duplicates", "redaction.loading"):
+def import_captioner() -> None:
+    """Import what jobs need of the captioner, without its models; in a thread, so that the worker goes on meanwhile."""
+    for name in ("batches.publish", "pipeline.run", "sources", "redaction.loading"):
         importlib.import_module(f"captioner.{name}")
 
 

@@ -3,12 +3,12 @@ built anew, expired searches and the releases of deleted collections are deleted
 composition root."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from app.search.expiry import purge
 from app.worker.attempt import POSTGRES_AWAY
@@ -24,6 +24,7 @@ from scenes.catalog.connection import Catalog
 from scenes.errors import NotFound, WordsightError
 from scenes.faults import trace_of
 
+_K = TypeVar("_K")
 RETRY = timedelta(seconds=5)
 UNFORESEEN = "an unforeseen error; the worker's log says where"
 
@@ -125,9 +126,12 @@ class Worker:
 
     def _forget_others(self, rows: Sequence[CollectionRow]) -> None:
         """What is known of collections that exist no more, or of their former encoders."""
-        self._backoff.keep({_attempted(row) for row in rows})
-        names = {row.settings.name for row in rows}
-        self.work.failed = {name: why for name, why in self.work.failed.items() if name in names}
+        attempted = {_attempted(row) for row in rows}
+        self._backoff.keep(attempted)
+        _keep_only(self._failures, attempted)
+        _keep_only(self._at_rest, {row.id for row in rows})
+        _keep_only(self._encoders, {row.settings.encoder for row in rows})
+        _keep_only(self.work.failed, {row.settings.name for row in rows})
 
     async def index(self, name: str, always: bool = False) -> Refreshed:
         """Make a collection searchable, with a new release where there is none fit, or `always`; one at a time."""
@@ -169,6 +173,11 @@ class Worker:
         return self._encoders[name]
 
 
-def _attempted(row: CollectionRow) -> Hashable:
+def _keep_only(known: dict[_K, Any], keys: set[_K]) -> None:
+    for key in known.keys() - keys:
+        del known[key]
+
+
+def _attempted(row: CollectionRow) -> tuple[int, str | None]:
     """What fails or not: a collection with an encoder."""
     return row.id, row.settings.encoder

@@ -15,7 +15,6 @@ from scenes.catalog.connection import Catalog
 from scenes.catalog.queue import LANES, Queue
 from scenes.errors import EnvironmentMissing, WordsightError
 from scenes.faults import trace_of
-from scenes.job import told
 
 _AGAIN_S = 2.0
 _GIVEN_UP = EnvironmentMissing(
@@ -61,7 +60,7 @@ class Shift:
         """Rescue what lost workers held and sweep what ended jobs left. Raises `EnvironmentMissing`."""
         for job_id in await self._queue.rescue():
             async with self._catalog.writing() as session:
-                await jobs.give_up(session, job_id, told(_GIVEN_UP))
+                await jobs.give_up(session, job_id, jobs.stored_error(_GIVEN_UP))
         old = self._leftovers.old()
         async with self._catalog.writing() as session:
             await jobs.purge(session)

@@ -4,6 +4,7 @@ Open addressing with linear probing over the first 16 bytes of an id (SHA-256, s
 collision at 10⁹ ids). 17 bytes a slot, at most 60 % full; it doubles by copying.
 """
 
+import hashlib
 import mmap
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ _KEY = 16
 _SLOT = _KEY + 1
 _FULLEST = 0.6
 _FIRST_SLOTS = 1 << 12
+
+
+def hex_id(text: str) -> str:
+    """The id of a text, such as a URI."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class IdTable:
@@ -29,15 +35,15 @@ class IdTable:
     def __len__(self) -> int:
         return self._used
 
-    def get(self, hex_id: str) -> int:
+    def get(self, hex_key: str) -> int:
         """The number of an id, 0 where it is not in the table."""
-        key = bytes.fromhex(hex_id)[:_KEY]
+        key = bytes.fromhex(hex_key)[:_KEY]
         with self._lock:
             return self._map[self._find(self._map, self._slots, key) + _KEY]
 
-    def put(self, hex_id: str, number: int) -> int:
+    def put(self, hex_key: str, number: int) -> int:
         """Set the number of an id; returns the one it had, 0 for none."""
-        key = bytes.fromhex(hex_id)[:_KEY]
+        key = bytes.fromhex(hex_key)[:_KEY]
         with self._lock:
             if self._used >= self._slots * _FULLEST:
                 self._double()
@@ -47,10 +53,10 @@ class IdTable:
             self._used += before == 0
             return before
 
-    def raise_to(self, hex_id: str, number: int) -> None:
+    def raise_to(self, hex_key: str, number: int) -> None:
         """Set the number of an id unless it has a higher one."""
-        if self.get(hex_id) < number:
-            self.put(hex_id, number)
+        if self.get(hex_key) < number:
+            self.put(hex_key, number)
 
     def counts(self) -> dict[int, int]:
         """How many ids have each number."""

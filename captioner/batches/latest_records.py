@@ -1,10 +1,9 @@
 """Which record of an image stands: a batch folder is read once for ranks, once for records, never held in memory."""
 
-import hashlib
 from collections.abc import Iterator
 
 from captioner.batches.folder import BatchFolder
-from captioner.batches.id_table import IdTable
+from captioner.batches.id_table import IdTable, hex_id
 from captioner.batches.rows import SETTLED, Record, rank
 from scenes.outcome import Failed
 
@@ -30,7 +29,7 @@ class Standing:
             mine = rank(row["outcome"], row["round"], row["reason"])
             self._ranks.raise_to(row["image_id"], mine)
             if mine >= SETTLED:
-                self._uris.put(_key(row["uri"]), 1)
+                self._uris.put(hex_id(row["uri"]), 1)
 
     def __len__(self) -> int:
         """How many images there are, failed reads of settled URIs included."""
@@ -45,7 +44,7 @@ class Standing:
             if mine != self._ranks.get(outcome.image_id):
                 continue
             self._ranks.put(outcome.image_id, _TAKEN)
-            if mine >= SETTLED or not self._uris.get(_key(record.uri)):
+            if mine >= SETTLED or not self._uris.get(hex_id(record.uri)):
                 yield record
 
     def close(self) -> None:
@@ -61,7 +60,3 @@ def standing(batches: BatchFolder) -> Iterator[Record]:
         yield from tables.records()
     finally:
         tables.close()
-
-
-def _key(uri: str) -> str:
-    return hashlib.sha256(uri.encode()).hexdigest()

@@ -1,11 +1,10 @@
 """Sources that disappeared: images of a collection whose files are no longer in the source they were read from."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from captioner.batches.id_table import IdTable
+from captioner.batches.id_table import IdTable, hex_id
 from captioner.images import decoding
 from captioner.sources import check, items
 from scenes.catalog import images
@@ -28,14 +27,14 @@ async def disappeared(catalog: Catalog, collection_id: int, source: str) -> dict
     is_inside = inside(source)
     with closing(IdTable()) as present, closing(IdTable()) as known:
         for item in items(source):
-            present.put(_key(item.uri), _HERE)
+            present.put(hex_id(item.uri), _HERE)
         found: dict[str, tuple[str, ...]] = {}
         after = 0
         while page := await _page(catalog, collection_id, after):
             for one in page:
                 for uri in one.uris:
-                    known.put(_key(uri), _HERE)
-                if one.uris and not any(not is_inside(uri) or present.get(_key(uri)) for uri in one.uris):
+                    known.put(hex_id(uri), _HERE)
+                if one.uris and not any(not is_inside(uri) or present.get(hex_id(uri)) for uri in one.uris):
                     found[one.image_id] = one.uris
             after = page[-1].row
         for twin in _unknown(source, known) if found else ():
@@ -63,7 +62,7 @@ async def _page(catalog: Catalog, collection_id: int, after: int) -> list[images
 def _unknown(source: str, known: IdTable) -> Iterator[str]:
     """The ids of the images that are in the source under names that the collection does not know."""
     for item in items(source):
-        if not known.get(_key(item.uri)):
+        if not known.get(hex_id(item.uri)):
             try:
                 yield image_id(item.read(decoding.MAX_BYTES))
             except OSError:
@@ -73,7 +72,3 @@ def _unknown(source: str, known: IdTable) -> Iterator[str]:
 def _outer(uri: str) -> str:
     """The file that an image lies in."""
     return uri.rsplit("::", 1)[-1].split("#row=", 1)[0]
-
-
-def _key(uri: str) -> str:
-    return hashlib.sha256(uri.encode()).hexdigest()

@@ -1,11 +1,10 @@
 """Trying again what ended for a reason: finding its images once more where they were read."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 
 from captioner.batches.folder import BatchFolder
-from captioner.batches.id_table import IdTable
+from captioner.batches.id_table import IdTable, hex_id
 from captioner.batches.latest_records import standing
 from captioner.batches.repeated_descriptions import Clones
 from captioner.batches.rows import Record
@@ -37,11 +36,11 @@ def items_again(batches: BatchFolder, reason: str) -> Iterator[Item]:
     """The images of `wanted`, each archive or table read once however many of its members are wanted."""
     with closing(IdTable()) as uris, closing(IdTable()) as opened:
         for record in wanted(batches, reason):
-            uris.put(_key(record.uri), 1)
+            uris.put(hex_id(record.uri), 1)
         for record in wanted(batches, reason):
             source = container(record.uri)
-            if not opened.put(_key(source), 1):
-                yield from (item for item in items(source) if uris.get(_key(item.uri)))
+            if not opened.put(hex_id(source), 1):
+                yield from (item for item in items(source) if uris.get(hex_id(item.uri)))
 
 
 def next_round(batches: BatchFolder) -> int:
@@ -51,7 +50,3 @@ def next_round(batches: BatchFolder) -> int:
 
 def _fits(outcome: Failed, reason: str) -> bool:
     return reason in {ALL, outcome.reason.value}
-
-
-def _key(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

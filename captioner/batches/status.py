@@ -36,12 +36,6 @@ def status(out: Path) -> Status:
     return found
 
 
-def count_clones(batches: BatchFolder) -> int:
-    """How many images of a folder share their description with others."""
-    with closing(Clones(batches)) as clones:
-        return sum(clones.has(record) for record in standing(batches))
-
-
 def _add(found: Status, batches: BatchFolder) -> None:
     before = found.described + found.refused + found.failed
     with closing(Clones(batches)) as clones:

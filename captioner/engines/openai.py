@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from captioner.engines.engine import Answer, EngineFault, Picture, Reply, Request
-from captioner.engines.options import parse
-from captioner.engines.server_origin import origin
+from captioner.engines.options import origin, parse
 from captioner.prompting.prompt import DEFAULT_PROMPT, prompt, reply_schema
 from captioner.prompting.verification import yes_share
 from scenes.errors import BadInput, EnvironmentMissing

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from scenes.errors import BadInput
 
+_PORTS = {"http": 80, "https": 443}
 _SECRET = ("key", "token", "password", "secret")
 
 
@@ -36,6 +38,25 @@ def tellable(words: Sequence[str]) -> list[str]:
     """
     kept = {name: value for name, value in parse(words).items() if not _is_secret(name, value)}
     return [f"--{name.replace('_', '-')}={json.dumps(value)}" for name, value in kept.items()]
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a server's URL; no user, password, path or query.
+
+    Part of a recipe, since another server may hold other weights.
+
+    Raises `BadInput` (`engine_option_invalid`) without telling the URL, which may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        host = None
+    if not host:
+        raise BadInput(
+            "engine_option_invalid", "the base URL can't be read", fix="-- --base-url http://HOST:PORT/v1"
+        ) from None
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _is_secret(name: str, value: Any) -> bool:

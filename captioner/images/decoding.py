@@ -10,7 +10,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from captioner.engines.engine import Picture
 from captioner.images.exif import kept_tags
 from captioner.images.near_duplicates import Look
-from scenes.identity import ImageId, image_id
+from scenes.identity import ImageId
 from scenes.outcome import RefusalReason, Refused
 
 MAX_BYTES = 200_000_000
@@ -41,13 +41,12 @@ class Wanted:
     look: bool = False
 
 
-def decode(data: bytes, wanted: Wanted) -> Decoded | Refused:
-    """Decode an image: first frame, EXIF orientation applied, RGB, longest side bounded.
+def decode(key: ImageId, data: bytes, wanted: Wanted) -> Decoded | Refused:
+    """Decode the image of an id: first frame, EXIF orientation applied, RGB, longest side bounded.
 
     EXIF, GPS and every other tag stay behind, but for those wanted by name.
     Refused: empty, not_an_image, truncated, too_large, unsupported.
     """
-    key = image_id(data)
     if not data:
         return Refused(image_id=key, reason=RefusalReason.EMPTY)
     if len(data) > MAX_BYTES:

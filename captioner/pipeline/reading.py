@@ -55,7 +55,7 @@ def read(item: Item, wanted: Wanted, is_known: Callable[[str], bool]) -> Read:
     if is_known(key):
         return Read(item.uri, key, "known")
     with _DECODERS:
-        return Read(item.uri, key, decoding.decode(data, wanted))
+        return Read(item.uri, key, decoding.decode(key, data, wanted))
 
 
 class Held:

@@ -6,7 +6,7 @@ the engine and their answers overlap with reading, decoding, redacting and writi
 
 import queue
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,7 +17,8 @@ from captioner.batches.rows import Record
 from captioner.engines.engine import Describer
 from captioner.images.decoding import Decoded, Wanted
 from captioner.images.near_duplicates import Follower, NearDuplicates
-from captioner.pipeline.reading import Ended, Read, Reader, read
+from captioner.pipeline.lookup import Known, SharedLookup
+from captioner.pipeline.reading import READERS, Ended, Read, Reader, read
 from captioner.pipeline.stop import Stop
 from captioner.pipeline.tally import Tally
 from captioner.pipeline.writing import Writer
@@ -30,7 +31,6 @@ PATIENCE_S = 30.0
 _POLL_S = 0.2
 _TRIED = 1
 
-Known = Callable[[Sequence[str]], set[str]]
 Gated = Described | Failed
 Redact = Callable[[Gated], Gated]
 
@@ -64,24 +64,25 @@ def caption(
     folder: BatchFolder,
     *,
     plan: Plan = Plan(),
-    known: Known = lambda _ids: set(),
+    known: Known | None = None,
     stop: Stop | None = None,
     tick: Callable[[Tally], None] = lambda _tally: None,
     finished: IdTable | None = None,
 ) -> Tally:
     """Describe every item that is not known yet and write the outcomes as batches under the folder's recipe.
 
-    `known` tells which image ids are finished under this recipe elsewhere, `finished` (by default what the folder
-    holds) which are here. Images with the same bytes are tried once a run; the others count as `already`. A stop
-    lets open requests end, for `PATIENCE_S` at most. Raises what the source raises (`BadInput`), after writing, and
-    `EnvironmentMissing` (`out_unwritable`).
+    `known` says which image ids are finished under this recipe elsewhere; it is asked for several at a time. `finished`
+    are those that are finished here, by default what the folder holds. Images with the same bytes are tried once a run;
+    the others count as `already`. A stop lets open requests end, for `PATIENCE_S` at most. Raises what the source and
+    `known` raise, after writing, and `EnvironmentMissing` (`out_unwritable`).
     """
     table = latest_records.finished(folder) if finished is None else finished
     recipe = folder.recipe
     wanted = Wanted(recipe.max_side_px, recipe.exif, recipe.near_duplicates is not None)
+    elsewhere = SharedLookup(known, READERS) if known else None
 
     def is_known(image_id: str) -> bool:
-        return bool(table.get(image_id)) or bool(known([image_id]))
+        return bool(table.get(image_id)) or (elsewhere is not None and elsewhere(image_id))
 
     try:
         line = _Line(describer, folder, plan, stop or Stop(), table)

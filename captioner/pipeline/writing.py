@@ -1,8 +1,6 @@
 """Gathering outcomes into batches: a file when so many are there or some seconds have passed."""
 
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 from captioner.batches.folder import BatchFolder
 from captioner.batches.rows import Record
@@ -11,13 +9,12 @@ SECONDS_A_FILE = 10.0
 
 
 class Writer:
-    """Holds at most `records_a_file` records; `written` is told each durable file and its records."""
+    """Holds at most `records_a_file` records."""
 
     def __init__(self, folder: BatchFolder, records_a_file: int) -> None:
         self._folder, self._most = folder, records_a_file
         self._records: list[Record] = []
         self._since = time.monotonic()
-        self.written: Callable[[Path, list[Record]], None] = lambda _path, _records: None
 
     def add(self, record: Record) -> None:
         """Take one record. Raises what `BatchFolder.write` raises."""
@@ -35,6 +32,5 @@ class Writer:
     def flush(self) -> None:
         """Write what is there. Raises what `BatchFolder.write` raises."""
         if self._records:
-            path = self._folder.write(self._records)
-            records, self._records = self._records, []
-            self.written(path, records)
+            self._folder.write(self._records)
+            self._records = []

@@ -6,7 +6,7 @@ The conversation is a generator that yields requests and is sent their answers: 
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from captioner.engines.engine import Answer, Describer, EngineFault, Reply, Request
+from captioner.engines.engine import Answer, EngineFault, Reply, Request
 from captioner.images.decoding import Decoded
 from captioner.prompting.replies import Unfit, check
 from captioner.prompting.verification import UNVERIFIED, Verdict, questions, weigh
@@ -48,18 +48,6 @@ def converse(decoded: Decoded, manner: Manner) -> Conversation:
             return (yield from _verified(outcome, decoded, manner))
         outcome = _unfit(key, found, answer, usage)
     return outcome
-
-
-def drive(describer: Describer, conversation: Conversation) -> Described | Failed:
-    """Hold one conversation with an engine, waiting for each answer."""
-    try:
-        requests = next(conversation)
-        while True:
-            answers = [future.result() for future in [describer.submit(request) for request in requests]]
-            requests = conversation.send(answers)
-    except StopIteration as end:
-        outcome: Described | Failed = end.value
-        return outcome
 
 
 def escalated(sampling: Sampling, attempt: int) -> Sampling:

@@ -1,24 +1,29 @@
-"""Where personal data stands in a text. The one door to Presidio and spaCy on the captioner's side."""
+"""Where a text contains personal data. The one door to Presidio and spaCy on the captioner's side.
+
+Importing this module takes seconds; `captioner.redaction.loading` imports it when the first description is checked.
+"""
 
 import re
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import spacy
-from presidio_analyzer import AnalyzerEngine, Pattern, PatternRecognizer, RecognizerRegistry
-from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
-from presidio_analyzer.predefined_recognizers import (
-    CreditCardRecognizer,
-    IbanRecognizer,
-    IpRecognizer,
-    PhoneRecognizer,
-    SpacyRecognizer,
-    UsSsnRecognizer,
-)
+from captioner.redaction.policy import Kind, Span
+from scenes.host.imports import hidden
 
-Kind = Literal["name", "contact", "identifier"]
+with hidden("transformers", "torch"):  # optional in Presidio and spaCy, and most of what importing them would cost
+    import spacy
+    from presidio_analyzer import AnalyzerEngine, Pattern, PatternRecognizer, RecognizerRegistry
+    from presidio_analyzer.nlp_engine import NlpArtifacts, SpacyNlpEngine
+    from presidio_analyzer.predefined_recognizers import (
+        CreditCardRecognizer,
+        IbanRecognizer,
+        IpRecognizer,
+        PhoneRecognizer,
+        SpacyRecognizer,
+        UsSsnRecognizer,
+    )
 
 _KINDS: dict[str, Kind] = {
     "PERSON": "name",
@@ -46,17 +51,11 @@ _REGIONS = ("US", "GB", "DE", "FR", "IN", "ES", "IT", "BR", "CN", "JP")
 _DISABLED = ("parser", "senter", "lemmatizer")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of a text, from `start` up to `end`, and what it is."""
-
-    start: int
-    end: int
-    kind: Kind
-
-
 class Finder:
-    """Finds names by the spaCy model's entities, contacts and identifiers by Presidio's checks and own patterns."""
+    """Finds names by the spaCy model's entities, contacts and identifiers by Presidio's checks and own patterns.
+
+    Safe to use from several threads, one at a time.
+    """
 
     def __init__(self, model: Path) -> None:
         """`model` is a spaCy model folder."""
@@ -64,9 +63,14 @@ class Finder:
         registry = RecognizerRegistry(supported_languages=["en"], recognizers=_recognizers())
         self._engine = AnalyzerEngine(registry=registry, nlp_engine=nlp, supported_languages=["en"])
         self._nlp = nlp
+        self._turn = threading.Lock()
 
     def spans(self, text: str, *, names: bool = True) -> list[Span]:
         """All findings in a text, in order; they may overlap. Without `names` it is quick: no model runs."""
+        with self._turn:
+            return self._spans(text, names=names)
+
+    def _spans(self, text: str, *, names: bool) -> list[Span]:
         artifacts = self._nlp.process_text(text, "en") if names else self._nlp.plain(text)
         kinds = [kind for kind in _KINDS if names or kind != "PERSON"]
         found = self._engine.analyze(text, "en", entities=kinds, score_threshold=_LEAST_SCORE, nlp_artifacts=artifacts)

@@ -1,20 +1,22 @@
-"""Loading the redactor beside the engine's first work: the model takes seconds."""
+"""Loads the redactor when the first description is checked: its model takes seconds, and is loaded once a process."""
 
 import importlib.util
+import threading
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioner.redaction.policy import POLICY, PROSE
+from captioner.redaction.policy import PROSE, Redactor
 from scenes.errors import EnvironmentMissing
 from scenes.outcome import Described, Failed
 from scenes.weights.registry import find_model, verify_model
 
 if TYPE_CHECKING:
-    from captioner.redaction.policy import Redactor
-
-__all__ = ["POLICY", "LateRedactor"]
+    from captioner.redaction.finding import Finder
 
 _MODEL = "spacy-en-md"
+_loading = threading.Lock()
 
 
 class LateRedactor:
@@ -36,12 +38,19 @@ class LateRedactor:
 
     def __call__(self, outcome: Described | Failed) -> Described | Failed:
         """The outcome without personal data."""
-        return self._redactor()(outcome)
-
-    def _redactor(self) -> "Redactor":
         if self._loaded is None:
-            from captioner.redaction.finding import Finder
-            from captioner.redaction.policy import Redactor
+            self._loaded = Redactor(_shared_finder(self._model), self._named_in)
+        return self._loaded(outcome)
 
-            self._loaded = Redactor(Finder(self._model), self._named_in)
-        return self._loaded
+
+def _shared_finder(model: Path) -> "Finder":
+    """The finder of this process; a second thread waits while the first one loads it."""
+    with _loading:
+        return _finder(model)
+
+
+@cache
+def _finder(model: Path) -> "Finder":
+    from captioner.redaction.finding import Finder
+
+    return Finder(model)

@@ -7,9 +7,8 @@ wherever its words stand, so that no sibling field keeps it.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from captioner.redaction.finding import Kind, Span
 from scenes.description import SceneDescription
 from scenes.outcome import Described, Failed
 
@@ -24,6 +23,18 @@ READ = ("visible_text",)
 _UNTOUCHED = {"position", "box", "count"}
 _LEAST_LETTERS = 3
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+
+Kind = Literal["name", "contact", "identifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a text, from `start` up to `end`, and what it is."""
+
+    start: int
+    end: int
+    kind: Kind
 
 
 class Finds(Protocol):

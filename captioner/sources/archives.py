@@ -31,14 +31,24 @@ _FAULTS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOF
 def zip_items(open_: Open, uri: str) -> Iterator[Item]:
     """The members of a zip; several may be read at once. Raises `BadInput` (`source_broken`)."""
     try:
-        file = open_()
-        archive = zipfile.ZipFile(file)
+        archive = _opened_zip(open_)
     except _FAULTS as error:
         raise _broken(uri, error) from error
-    weakref.finalize(archive, file.close)
     for member in archive.infolist():
         if not member.is_dir() and not is_hidden(member.filename):
             yield Item(member_uri("zip", member.filename, uri), _of_zip(archive, member))
+
+
+def _opened_zip(open_: Open) -> zipfile.ZipFile:
+    """The archive; its file is closed with it, and at once where it is no zip. Raises one of `_FAULTS`."""
+    file = open_()
+    try:
+        archive = zipfile.ZipFile(file)
+    except BaseException:
+        file.close()
+        raise
+    weakref.finalize(archive, file.close)
+    return archive
 
 
 def tar_items(open_: Open, uri: str, *, in_place: bool) -> Iterator[Item]:

@@ -9,7 +9,6 @@ from scenes.errors import BadInput, Corrupt
 from scenes.recipe import EncoderRecipe
 from scenes.signing.signer import Signer, is_signed
 
-FORMAT = "wordsight-snapshot"
 VERSION = 1
 MANIFEST = "manifest.json"
 SIGNATURE = "signature.json"

@@ -21,7 +21,7 @@ SCHEMAS: dict[Noun, pa.Schema] = {
             ("id_from", _TEXT),
             ("external_id", _TEXT),
             ("metadata", _TEXT),
-            ("perceptual_hash", _NUMBER),
+            ("perceptual_hash", _NUMBER),  # never written: part of the format, always null
             ("uris", _TEXT),
             ("current", _NUMBER),
             ("erasures", _NUMBER),

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.calibration.counterfactuals import Counterfactuals
-from indexer.calibration.head import projection
 from indexer.calibration.model import Trainee
 from indexer.calibration.pairs import Example
 from indexer.calibration.relevance import fit_relevance
 from indexer.calibration.training import Plan, Progress, Tick, train
 from indexer.calibration.vocabulary import stand_ins
+from indexer.encoding.encoder import Encoder
 from indexer.encoding.sentence_encoder import SentenceEncoder
 from indexer.encoding.token_head import HEAD
 from indexer.evaluation.dataset import Dataset
@@ -28,6 +29,9 @@ from scenes.relevance import MANIFEST
 
 LOSS_PLOT = "loss.svg"
 HELD_OUT = 300
+DIMENSIONS = 128
+"""Of the word head, the projection of word vectors."""
+_HEAD_TEXTS = 4_000
 _HELD_OUT_SHARE = 0.12
 
 
@@ -107,6 +111,21 @@ def as_dataset(examples: Sequence[Example]) -> Dataset:
 
 def figures(found: Evaluation) -> dict[str, float]:
     return {name: round(one.mean, 4) for name, one in found.measures.items()}
+
+
+def projection(encoder: Encoder, texts: Sequence[str], dimensions: int = DIMENSIONS) -> NDArray[np.float32]:
+    """The word head, float32 (hidden, dimensions): orthonormal columns that keep inner products of words best.
+
+    They are found by uncentred PCA.
+
+    `encoder` gives words as they are, without a projection of its own.
+    """
+    chosen = np.random.default_rng(0).permutation(len(texts))[:_HEAD_TEXTS]
+    words = np.concatenate(encoder.encode_queries([texts[place] for place in chosen]).words).astype(np.float64)
+    _, directions = np.linalg.eigh(words.T @ words)
+    kept = directions[:, ::-1][:, : min(dimensions, directions.shape[1])]
+    signs = np.sign(kept[np.argmax(np.abs(kept), axis=0), np.arange(kept.shape[1])])
+    return np.ascontiguousarray(kept * signs, np.float32)
 
 
 def _write_head(out: Path, encoder: SentenceEncoder, training: Sequence[Example]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from indexer.calibration.vocabulary import said_words, singular
+from indexer.calibration.vocabulary import said_words
+from indexer.structure.words import singular
 
 _T = TypeVar("_T")
 

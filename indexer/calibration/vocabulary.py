@@ -13,6 +13,7 @@ import numpy as np
 from indexer.calibration.pairs import Example
 from indexer.calibration.tagging import nouns_of
 from indexer.encoding.encoder import Encoder
+from indexer.structure.words import singular
 
 LEAST_SAID = 12
 STAND_INS = 12
@@ -59,15 +60,6 @@ _VAGUE = frozenset(
         "left",
     ]
 )
-
-
-def singular(word: str) -> str:
-    """The singular of an English plural by its ending; a word that is none stays."""
-    if word.endswith("ies") and len(word) > 4:  # noqa: PLR2004
-        return f"{word[:-3]}y"
-    if word.endswith(("ses", "xes", "ches", "shes")):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word  # noqa: PLR2004
 
 
 def said_words(text: str) -> list[str]:

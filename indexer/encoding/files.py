@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.encoding.token_head import HEAD
-from scenes.artifact import file_sha256
+from scenes.artifact import known_sha256
 from scenes.errors import Corrupt, EnvironmentMissing
 from scenes.weights.registry import DEFAULT_ENCODER, find_model, packaged_models
 
@@ -36,7 +36,7 @@ def settings_digest(folder: Path, weights: str) -> str:
     """Hex SHA-256 over what is told of the weights and every settings file of a model's folder."""
     digest = hashlib.sha256(weights.encode())
     for path in sorted({path for pattern in _SETTINGS for path in folder.glob(pattern)}):
-        digest.update(f"\0{path.relative_to(folder).as_posix()}\0{file_sha256(path)}".encode())
+        digest.update(f"\0{path.relative_to(folder).as_posix()}\0{known_sha256(path)}".encode())
     return digest.hexdigest()
 
 
@@ -62,7 +62,7 @@ def _weights_digest(name: str, folder: Path | None) -> str:
     weights = next((folder / file for file in _WEIGHTS if (folder / file).is_file()), None)
     if weights is None:
         raise EnvironmentMissing("encoder_unavailable", f"{folder} holds no sentence-transformers weights")
-    digest = file_sha256(weights)
+    digest = known_sha256(weights)
     expected = packaged_models()[name].sha256[weights.name] if name in packaged_models() else digest
     if digest != expected:
         raise Corrupt(

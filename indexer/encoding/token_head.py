@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Words
+from indexer.vectors.compiled import compiled
 from scenes.errors import Corrupt
 
 HEAD = "word_head.npy"
@@ -43,10 +44,18 @@ class WordHead:
 
 def _product(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """`rows @ matrix`, where a word's numbers do not depend on its neighbours."""
-    from indexer.retrieval.maxsim import projected
-
-    product: NDArray[np.float32] = projected(np.ascontiguousarray(rows), np.ascontiguousarray(matrix))
+    product: NDArray[np.float32] = _multiplied(np.ascontiguousarray(rows), np.ascontiguousarray(matrix))
     return product
+
+
+@compiled("float32[:,::1](float32[:,::1], float32[:,::1])", fastmath={"reassoc", "contract", "nsz"})
+def _multiplied(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    products = np.zeros((len(rows), matrix.shape[1]), np.float32)
+    for place in range(len(rows)):
+        for i in range(len(matrix)):
+            for column in range(matrix.shape[1]):
+                products[place, column] += rows[place, i] * matrix[i, column]
+    return products
 
 
 def kept_tokens(vocabulary: Iterable[tuple[str, int]], special: Iterable[int], size: int) -> NDArray[np.bool_]:

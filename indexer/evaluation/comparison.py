@@ -6,6 +6,12 @@ from typing import Literal
 
 import numpy as np
 
+from indexer.retrieval.encoders import OpenEncoder
+from indexer.retrieval.request import SearchRequest
+from indexer.retrieval.retriever import Retriever
+from scenes.catalog import images
+from scenes.catalog.collections import CollectionRow
+from scenes.catalog.connection import Catalog
 from scenes.errors import BadInput
 
 Source = Literal["stored", "golden"]
@@ -79,3 +85,28 @@ def _finds(answer: Ranked, expected: str | None) -> bool:
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(float(np.mean(values)), 4) if len(values) else None
+
+
+async def answers(
+    catalog: Catalog,
+    retriever: Retriever,
+    collection: CollectionRow,
+    encoder: str | None,
+    queries: Sequence[str],
+    k: int,
+) -> list[Ranked]:
+    """The first k images for each query, by an encoder that has vectors of the collection; nothing of it is stored.
+
+    Raises as `Retriever.retrieve` does.
+    """
+    by = await retriever.encoders.of(encoder)
+    return [await _answer(catalog, retriever, collection, by, SearchRequest(query, k)) for query in queries]
+
+
+async def _answer(
+    catalog: Catalog, retriever: Retriever, collection: CollectionRow, by: OpenEncoder, request: SearchRequest
+) -> Ranked:
+    found = await retriever.retrieve(collection, request, by)
+    async with catalog.reading() as session:
+        views = await images.by_rows(session, collection.id, found.rows)
+    return [(views[row].image_id, views[row].external_id) for row in found.rows if row in views]

@@ -5,7 +5,7 @@ The rows are those of SugarCrepe-style sets: `caption`, `negative`, `kind`, and 
 looks only at which caption sounds likelier would do well there, an honest one is near one half.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexer.evaluation.dataset import Dataset, json_lines
 from indexer.evaluation.intervals import Interval, interval
-from indexer.evaluation.pairs import PairScorer
 from scenes.description import SceneDescription
 from scenes.errors import BadInput
 
+PairScorer = Callable[[Sequence[str], Sequence[SceneDescription]], NDArray[np.float32]]
+"""Scores float32 (n,) of n queries, each against the description in its place; higher is better."""
 _BLIND_SHIFT = 0.5
 """The blind document is the one half the rows further on: always another image where rows are sorted by kind."""
 

@@ -12,8 +12,8 @@ from indexer.evaluation.dataset import Dataset
 from indexer.evaluation.gallery import Gallery, Tick
 from indexer.evaluation.intervals import Interval, interval
 from indexer.evaluation.measures import Run, measured
+from indexer.reranking.reranking import Reranking
 from indexer.retrieval.ranking import Ranking
-from indexer.retrieval.reranking import Reranking
 from scenes.description import SceneDescription
 
 FOUND = 50

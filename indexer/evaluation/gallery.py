@@ -1,4 +1,4 @@
-"""Descriptions held in memory and ranked exactly as the server ranks them."""
+"""Descriptions in memory, searched and ranked by the code that answers the server's searches."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,27 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.embedding import embed
-from indexer.encoding.encoder import Encoder, Vectors, Words
+from indexer.encoding.encoder import Encoder, Vectors
 from indexer.releases.index_reader import Found
-from indexer.retrieval.late_interaction import Packed, Said, late_scores
+from indexer.reranking.reranking import Reranking, pair_scores
+from indexer.retrieval.memory import InMemory
+from indexer.retrieval.page import Page
 from indexer.retrieval.ranking import Ranking
-from indexer.retrieval.reranking import Reranking, pair_scores
+from indexer.retrieval.search_batch import encoded_queries, rank, search
 from scenes.description import SceneDescription
 from scenes.wording import whole_text
 
 Tick = Callable[[int, int], None]
 _BATCH = 128
+_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """`vectors` float32 (n, views, dim) and `words`, n packed word vectors, of n descriptions; `texts` are what
-    they say, where they are re-ranked by it."""
+    """n descriptions by their place; `texts` are what they say, where they are re-ranked by it."""
 
     encoder: Encoder
     ranking: Ranking
-    vectors: Vectors
-    words: tuple[Packed, ...]
+    source: InMemory
     reranking: Reranking | None = None
     texts: tuple[str, ...] = ()
 
@@ -44,17 +45,19 @@ class Gallery:
         for start in range(0, len(descriptions), _BATCH):
             embedded += embed(descriptions[start : start + _BATCH], encoder)
             tick(len(embedded), len(descriptions))
-        shape = (0, encoder.recipe.views, encoder.recipe.dimensions)
-        vectors = np.stack([one.vectors for one in embedded]) if embedded else np.empty(shape, np.float32)
+        shape = (len(embedded), encoder.recipe.views, encoder.recipe.dimensions)
+        vectors: Vectors = np.array([one.vectors for one in embedded], np.float32).reshape(shape)
+        source = InMemory.of(np.arange(len(embedded)), vectors, [one.words for one in embedded])
         texts = () if reranking is None else tuple(whole_text(one) for one in descriptions)
-        return cls(encoder, ranking, vectors, tuple(one.words for one in embedded), reranking, texts)
+        return cls(encoder, ranking, source, reranking, texts)
 
     def search(self, queries: Sequence[str], k: int) -> list[Found]:
         """The k best descriptions of each query, by their place."""
-        encoded = self.encoder.encode_queries(queries)
-        said: Sequence[Words | None] = encoded.words or [None] * len(queries)
-        asked = zip(queries, encoded.vectors, said, strict=True)
-        return [self._reranked(query, self._search(vector, words, k)).first(k) for query, vector, words in asked]
+        page = Page(0, k, self.ranking.candidates(k))
+        encoded = encoded_queries(self.encoder.encode_queries(queries))
+        batches = [encoded[start : start + _AT_ONCE] for start in range(0, len(encoded), _AT_ONCE)]
+        ranked = [one.found for batch in batches for one in search(self.source, self.ranking, page, batch)]
+        return [page.of(self._reranked(query, found)) for query, found in zip(queries, ranked, strict=True)]
 
     def pair_scores(self, queries: Sequence[str], places: Sequence[int]) -> NDArray[np.float32]:
         """Scores float32 (n,) of n queries, each against the description at its place.
@@ -63,21 +66,11 @@ class Gallery:
         """
         if self.reranking is not None:
             return pair_scores(self.reranking.reranker, queries, [self.texts[place] for place in places])
-        encoded = self.encoder.encode_queries(queries)
-        dense: NDArray[np.float32] = np.max(
-            np.einsum("nvd,nd->nv", self.vectors[list(places)], encoded.vectors), axis=1
-        )
-        if not encoded.words:
-            return dense
-        pairs = zip(encoded.words, places, strict=True)
-        late = [late_scores(words, Said.of([self.words[place]]))[:, 0] for words, place in pairs]
-        return self.ranking.fused(dense, np.stack(late, axis=1))
-
-    def _search(self, query: Vectors, words: Words | None, k: int) -> Found:
-        scores = np.max(self.vectors @ query, axis=1)
-        order = np.argsort(-scores, kind="stable")[: self.ranking.candidates(k)]
-        found = Found(order, scores[order].astype(np.float32))
-        return self.ranking.ranked(found, words, Said.of([self.words[row] for row in order.tolist()]))
+        encoded = encoded_queries(self.encoder.encode_queries(queries))
+        pairs = zip(encoded, places, strict=True)
+        found = [self.source.reader.search(query.vector, 1, np.array([place])) for query, place in pairs]
+        ranked = rank(self.source, self.ranking, Page(0, 1, 1), found, encoded)
+        return np.array([one.found.scores[0] for one in ranked], np.float32)
 
     def _reranked(self, query: str, found: Found) -> Found:
         if self.reranking is None:

@@ -14,6 +14,7 @@ from indexer.releases.tuning_queries import kept
 from indexer.vectors.exact_index import ExactIndex
 from indexer.vectors.faiss_index import FaissIndex
 from indexer.vectors.tuning import PROMISED_RECALL
+from indexer.vectors.vector_index import image_rows
 from scenes.artifact import MANIFEST
 from scenes.catalog import collections, embeddings, releases
 from scenes.catalog.collections import CollectionRow
@@ -167,7 +168,7 @@ async def _compared(
     if index is not None:
         gone = await embeddings.removed_since(session, row.id, settled)
         hidden = await embeddings.unsearchable(session, row.id, encoder, above=settled)
-        there = np.unique(index.store.ids // encoder.views)
+        there = np.unique(image_rows(index.store.ids, encoder.views))
         seen.add("extra", np.setdiff1d(there, np.concatenate([*seen.rows, gone, hidden])).tolist())
     return seen
 

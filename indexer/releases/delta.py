@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Vectors
-from indexer.vectors.scoring import best, contenders, exact_scores
-from indexer.vectors.vector_index import Hits, Ids
+from indexer.vectors.scoring import hits_from_coarse
+from indexer.vectors.vector_index import Hits, vector_ids
 
 _ROOM = 256
 
@@ -59,16 +59,16 @@ class Delta:
         return Delta(self.views, self.dimensions, buffer, np.concatenate([alive, np.ones(len(rows), np.bool_)]))
 
     def search(self, query: Vectors, k: int, allowed: NDArray[np.int64] | None = None) -> Hits:
-        """The k best vectors for float32 (dim,); ids are row × views + view; `allowed` are sorted rows."""
+        """The k best vectors for float32 (dim,); ids are those of `vector_ids`; `allowed` are sorted rows."""
         n = len(self._alive)
         if not n:
             return Hits(np.empty(0, np.int64), np.empty(0, np.float32))
         alive = self._alive if allowed is None else self._alive & np.isin(self._buffer.rows[:n], allowed)
         flat = self._buffer.vectors[:n].reshape(-1, self.dimensions)
-        rough = flat @ query
-        rough[~np.repeat(alive, self.views)] = -np.inf
-        places = contenders(rough, k)
-        return best(self._ids(places), exact_scores(flat[places], query), k)
+        coarse = flat @ query
+        coarse[~np.repeat(alive, self.views)] = -np.inf
+        ids = vector_ids(self._buffer.rows[:n], self.views)
+        return hits_from_coarse(flat, ids, query[None, :], coarse[None, :], k)[0]
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The vectors of these images, float32 (n, views, dim), NaN for one that is not there."""
@@ -91,6 +91,3 @@ class Delta:
         new = _Buffer.of(max(_ROOM, 2 * (living + more)), self.views, self.dimensions)
         new.append(old.rows[:n][alive], old.vectors[:n][alive])
         return new, np.ones(living, np.bool_)
-
-    def _ids(self, places: NDArray[np.intp]) -> Ids:
-        return self._buffer.rows[places // self.views] * self.views + places % self.views

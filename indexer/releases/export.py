@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.releases.index_reader import vector_ids
+from indexer.vectors.vector_index import vector_ids
 from indexer.vectors.vector_store import IDS, VECTORS, write_shape
 from scenes.catalog import collections, embeddings
 from scenes.catalog.connection import Catalog

@@ -1,6 +1,7 @@
 """What answers at one moment: a release, the exact delta beside it, and nothing that was deleted or replaced."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Vectors
 from indexer.releases.delta import Delta
-from indexer.vectors.scoring import exact_scores
-from indexer.vectors.vector_index import Hits, Ids, VectorIndex
+from indexer.vectors.scoring import ranked
+from indexer.vectors.vector_index import Hits, VectorIndex, image_rows, vector_ids
 from scenes.catalog.releases import Release
 
 Rows = NDArray[np.int64]
@@ -25,9 +26,26 @@ class Found:
     rows: Rows
     scores: NDArray[np.float32]
 
+    def part(self, start: int, size: int) -> "Found":
+        """So many of them, from the one at `start` on."""
+        return Found(self.rows[start : start + size], self.scores[start : start + size])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Found"]) -> "Found":
+        """One after the other; at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(np.concatenate([one.rows for one in parts]), np.concatenate([one.scores for one in parts]))
+
     def first(self, k: int) -> "Found":
         """The k best of them."""
         return Found(self.rows[:k], self.scores[:k])
+
+    def merged(self, other: "Found", k: int) -> "Found":
+        """The k best of both; no image is in both."""
+        rows, scores = np.concatenate([self.rows, other.rows]), np.concatenate([self.scores, other.scores])
+        order = ranked(rows, scores)[:k]
+        return Found(rows[order], scores[order])
 
     def without(self, hidden: Rows) -> "Found":
         """All but the `hidden`, which are sorted."""
@@ -66,17 +84,14 @@ class Snapshot:
         """The k best images for one query, float32 (dim,); with `allowed` (sorted rows) only among those."""
         settled = self._settled(query, k, allowed)
         fresh = by_image(self.delta.search(query, k * self.views, allowed), self.views)
-        if not len(fresh.rows):
-            return settled
-        rows = np.concatenate([fresh.rows, settled.rows])
-        scores = np.concatenate([fresh.scores, settled.scores])
-        order = np.lexsort((rows, -scores))[:k]
-        return Found(rows[order], scores[order])
+        return settled if not len(fresh.rows) else settled.merged(fresh, k)
 
-    def view_scores(self, query: Vectors, rows: Rows) -> NDArray[np.float32]:
-        """Scores of every view of these images, float32 (n, views); NaN for an image without vectors."""
-        vectors = self.vectors(rows)
-        return exact_scores(vectors.reshape(-1, vectors.shape[2]), query).reshape(len(rows), self.views)
+    def search_each(self, queries: Vectors, k: int) -> list[Found]:
+        """`search` for each of several queries, float32 (n, dim); none depends on the queries next to it."""
+        settled = not len(self.hidden) and not len(self.delta.rows)
+        if len(queries) == 1 or not settled or self.index is None:
+            return [self.search(query, k) for query in queries]
+        return [by_image(hits, self.views).first(k) for hits in self.index.search(queries, k * self.views)]
 
     def vectors(self, rows: Rows) -> NDArray[np.float32]:
         """The vectors that answer for these images, float32 (n, views, dim); NaN for an image without."""
@@ -101,12 +116,6 @@ class Snapshot:
             wanted *= 2
 
 
-def vector_ids(rows: Rows, views: int) -> Ids:
-    """Ids of all views of images, int64 (n × views,): row × views + view."""
-    ids: Ids = (rows[:, None] * views + np.arange(views)).reshape(-1)
-    return ids
-
-
 def are_among(rows: Rows, known: Rows) -> NDArray[np.bool_]:
     """Is each of the rows one of the `known`, which are sorted?"""
     if not len(known):
@@ -119,6 +128,6 @@ def by_image(hits: Hits, views: int) -> Found:
     """Each image once, at its best vector; hits come best first."""
     if views == 1:
         return Found(hits.ids, hits.scores)
-    rows = hits.ids // views
+    rows = image_rows(hits.ids, views)
     first = np.sort(np.unique(rows, return_index=True)[1])
     return Found(rows[first], hits.scores[first])

@@ -5,6 +5,7 @@ A sample reads every vector once, block by block: at a million, about half a sec
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -12,8 +13,8 @@ import numpy as np
 
 from indexer.encoding.encoder import Vectors
 from indexer.releases.index_reader import Found, Snapshot, are_among, by_image
-from indexer.vectors.scoring import ROUNDING, best, contenders, exact_scores
-from indexer.vectors.vector_index import Hits, VectorIndex
+from indexer.vectors.exact_index import best_of_blocks
+from indexer.vectors.vector_index import Ids, VectorIndex, image_rows
 
 K = 10
 EVERY = timedelta(minutes=1)
@@ -66,21 +67,17 @@ def exact(snapshot: Snapshot, query: Vectors, k: int) -> Found:
     """The k best images by brute force over all that the snapshot answers from."""
     fresh = replace(snapshot, index=None).search(query, k)
     settled = fresh.first(0) if snapshot.index is None else _settled(snapshot, snapshot.index, query, k)
-    rows, scores = np.concatenate([fresh.rows, settled.rows]), np.concatenate([fresh.scores, settled.scores])
-    order = np.lexsort((rows, -scores))[:k]
-    return Found(rows[order], scores[order])
+    return settled.merged(fresh, k)
 
 
 def _settled(snapshot: Snapshot, index: VectorIndex, query: Vectors, k: int) -> Found:
     """The k best images of the release that are not hidden; each of them has a vector among the k × views best."""
-    most = k * snapshot.views
-    kept = Hits(np.empty(0, np.int64), np.empty(0, np.float32))
+    hits = best_of_blocks(_shown(snapshot, index), query[None, :], k * snapshot.views)[0]
+    return by_image(hits, snapshot.views).first(k)
+
+
+def _shown(snapshot: Snapshot, index: VectorIndex) -> Iterator[tuple[Ids, Vectors]]:
+    """The blocks of an index without what is hidden."""
     for ids, block in index.blocks():
-        rough = block @ query
-        rough[are_among(ids // snapshot.views, snapshot.hidden)] = -np.inf
-        least = kept.scores[-1] - 2 * ROUNDING if len(kept.scores) == most else -np.inf
-        places = contenders(rough, most)
-        places = places[rough[places] >= least]
-        scores = np.concatenate([kept.scores, exact_scores(block[places], query)])
-        kept = best(np.concatenate([kept.ids, ids[places]]), scores, most)
-    return by_image(kept, snapshot.views).first(k)
+        hidden = are_among(image_rows(ids, snapshot.views), snapshot.hidden)
+        yield (ids[~hidden], block[~hidden]) if hidden.any() else (ids, block)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Words
+from indexer.retrieval.maxsim import maxsim
 
 Packed = NDArray[np.int8]
 """int8 (t, word_dim): one text's word vectors, in steps of 1/127."""
@@ -91,15 +92,13 @@ def late_scores(query: Words, said: Said) -> NDArray[np.float32]:
 def late_scores_of(queries: Sequence[Words], said: Said, counts: Sequence[int]) -> NDArray[np.float32]:
     """`late_scores` of several queries: the first `counts[0]` descriptions are held against the first query, and so on;
     float32 (2, n) for all n descriptions. Raises as `late_scores` does."""
-    from indexer.retrieval.maxsim import late_kernel
-
-    asked = np.concatenate(queries) if queries else _NO_WORDS
-    if not len(asked) or not said.says_anything:
+    query_tokens = np.concatenate(queries) if queries else _NO_WORDS
+    if not len(query_tokens) or not said.says_anything:
         return np.zeros((2, len(said.lengths)), np.float32)
-    if said.words.shape[1] != asked.shape[1]:
-        raise ValueError(f"word vectors of {said.words.shape[1]} numbers beside a query's of {asked.shape[1]}")
-    fine = np.rint(asked * np.float32(_FINE)).astype(np.int16)
-    words_end, ends = np.cumsum([len(query) for query in queries]), np.cumsum(counts)
-    products = late_kernel(fine, words_end, said.words, said.begins, said.lengths, ends)
+    if said.words.shape[1] != query_tokens.shape[1]:
+        raise ValueError(f"word vectors of {said.words.shape[1]} numbers beside a query's of {query_tokens.shape[1]}")
+    fine = np.rint(query_tokens * np.float32(_FINE)).astype(np.int16)
+    query_ends, ends = np.cumsum([len(query) for query in queries]), np.cumsum(counts)
+    products = maxsim(fine, query_ends, said.words, said.begins, said.lengths, ends)
     scores: NDArray[np.float32] = (products * _UNITS).astype(np.float32)
     return scores

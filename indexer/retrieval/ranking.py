@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Words
 from indexer.releases.index_reader import Found
-from indexer.retrieval.cutting import part
 from indexer.retrieval.late_interaction import Said, late_scores_of
 
 DEPTH = 50
@@ -54,7 +53,7 @@ class Ranking:
         scores = self.fused(dense, late_scores_of(queries, said, counts.tolist()))
         order = np.lexsort((rows, -scores, query))
         ranked, ends = Found(rows[order], scores[order]), np.cumsum(counts)
-        return [part(ranked, end - count, count) for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
+        return [ranked.part(end - count, count) for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]
 
     def fused(self, dense: NDArray[np.float32], late: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores float32 (n,), higher is better, from cosines (n,) and late interaction (2, n)."""

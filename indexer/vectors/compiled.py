@@ -1,7 +1,7 @@
-"""Functions compiled for this processor; while they run, the interpreter is left to others.
+"""Functions that numba compiles for this processor. They release the interpreter while they run.
 
-A function is kept until its own file changes: what it calls, and what changes its numbers, belongs into that file. The
-door to numba, but for the kernels beside it, which write instructions that numba does not.
+The compiled code is cached until the source file of the function changes. So what it calls, and what changes its
+results, must be in the same file, above it.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from typing import Any
 
 from numba import njit
 
-called = njit(nogil=True)
-"""Compiled together with what calls it."""
-inner = njit(nogil=True, inline="always")
-"""The same, written out wherever it is called."""
+helper = njit(nogil=True)
+"""For a function that only compiled functions call; it is compiled with each of them."""
+inlined = njit(nogil=True, inline="always")
+"""As `helper`, copied to where it is called: a constant argument is a constant inside."""
 
 
-def kept(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compiled once for this processor and kept; where no folder can be written, at every start."""
+def compiled(signature: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile at import for one signature, and cache the code on disk; without a cache where no folder is writable."""
 
-    def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorated(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return njit(signature, nogil=True, cache=True, **options)(function)
-        except RuntimeError:  # numba finds no folder to keep it in
+        except RuntimeError:  # numba finds no folder for its cache
             return njit(signature, nogil=True, **options)(function)
 
-    return compiled
+    return decorated

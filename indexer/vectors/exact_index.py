@@ -1,18 +1,21 @@
 """NumPy brute force over exact vectors: the reference every other index is held against, and what small ones use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Vectors
-from indexer.vectors.scoring import best, contenders, exact_scores
+from indexer.vectors.scoring import contenders, exact_hits, hits_from_coarse, merged
 from indexer.vectors.vector_index import Hits, Ids
 from indexer.vectors.vector_store import VectorStore
 from scenes.recipe import IndexRecipe
 
 _FEW = 8
-"""Where fewer than one in this many vectors are allowed, they are gathered instead of scanning all."""
+"""Where fewer than one in this many vectors are allowed, only they are scored instead of scanning all."""
+_PRODUCTS = 4_194_304
+"""So many products are held at a time."""
 
 
 class ExactIndex:
@@ -35,16 +38,16 @@ class ExactIndex:
         return self.store.dimensions
 
     def search(self, queries: Vectors, k: int, allowed: Ids | None = None) -> list[Hits]:
+        """As every index does; all vectors are read once for several queries: reading takes longer than multiplying."""
         if allowed is None:
-            return [self._scanned(query, k, None) for query in queries]
+            return self._scanned(queries, k, None)
         places = self.store.places(allowed)
         places = places[places >= 0]
         if len(places) * _FEW < self.count:
-            vectors, ids = self.store.vectors[places], self.store.ids[places]
-            return [best(ids, exact_scores(vectors, query), k) for query in queries]
+            return exact_hits(self.store.vectors, self.store.ids, queries, [places] * len(queries), k)
         outside = np.ones(self.count, np.bool_)
         outside[places] = False
-        return [self._scanned(query, k, outside) for query in queries]
+        return self._scanned(queries, k, outside)
 
     def vectors(self, ids: Ids) -> Vectors:
         return self.store.take(ids)
@@ -68,9 +71,29 @@ class ExactIndex:
         """Raises `Corrupt` (`index_unreadable`)."""
         return cls(VectorStore.open(folder))
 
-    def _scanned(self, query: Vectors, k: int, outside: "np.ndarray[tuple[int], np.dtype[np.bool_]] | None") -> Hits:
-        rough = self.store.vectors @ query
+    def _scanned(self, queries: Vectors, k: int, outside: NDArray[np.bool_] | None) -> list[Hits]:
+        at_once = max(1, _PRODUCTS // max(1, self.count))
+        parts = (queries[start : start + at_once] for start in range(0, len(queries), at_once))
+        return [hits for part in parts for hits in self._scanned_at_once(part, k, outside)]
+
+    def _scanned_at_once(self, queries: Vectors, k: int, outside: NDArray[np.bool_] | None) -> list[Hits]:
+        coarse = queries @ self.store.vectors.T
         if outside is not None:
-            rough[outside] = -np.inf
-        places = contenders(rough, k)
-        return best(self.store.ids[places], exact_scores(self.store.vectors[places], query), k)
+            coarse[:, outside] = -np.inf
+        return hits_from_coarse(self.store.vectors, self.store.ids, queries, coarse, k)
+
+
+def best_of_blocks(blocks: Iterable[tuple[Ids, Vectors]], queries: Vectors, k: int) -> list[Hits]:
+    """Exact search without an index: for each query, float32 (q, dim), the k best of all blocks of ids and vectors."""
+    known = [Hits(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
+    for ids, block in blocks:
+        coarse = queries @ block.T
+        places = [contenders(one, k, _least(hits, k)) for one, hits in zip(coarse, known, strict=True)]
+        found = exact_hits(block, ids, queries, places, k)
+        known = [merged(hits, more, k) if len(more.ids) else hits for hits, more in zip(known, found, strict=True)]
+    return known
+
+
+def _least(hits: Hits, k: int) -> float:
+    """The score below which nothing is among the k best."""
+    return float(hits.scores[-1]) if len(hits.scores) == k else -np.inf

@@ -20,7 +20,7 @@ from indexer.encoding.encoder import Vectors
 from indexer.vectors.exact_index import ExactIndex
 from indexer.vectors.int8_quantizer import WholeNumbers
 from indexer.vectors.measuring import sample
-from indexer.vectors.scoring import ROUNDING, best, exact_scores, ranked
+from indexer.vectors.scoring import ROUNDING, exact_hits, exact_scores, ranked
 from indexer.vectors.vector_index import Hits, Ids
 from indexer.vectors.vector_store import VectorStore
 from scenes.errors import Corrupt
@@ -128,8 +128,7 @@ class FaissIndex:
         if places is not None:
             places = places[places >= 0]
             if len(places) <= _EXACT_SCAN:
-                vectors, ids = self.store.vectors[places], self.store.ids[places]
-                return [best(ids, exact_scores(vectors, query), k) for query in queries]
+                return self._hits(queries, places, k)
         return [self._nearest(query, k, places) for query in queries]
 
     def vectors(self, ids: Ids) -> Vectors:
@@ -200,7 +199,11 @@ class FaissIndex:
         """By brute force: not all of a graph can be reached from everywhere."""
         if places is None:
             return ExactIndex(self.store).search(query[None, :], k)[0]
-        return best(self.store.ids[places], exact_scores(self.store.vectors[places], query), k)
+        return self._hits(query[None, :], places, k)[0]
+
+    def _hits(self, queries: Vectors, places: NDArray[np.intp], k: int) -> list[Hits]:
+        """For each query the k best of the vectors at these places, all scored exactly."""
+        return exact_hits(self.store.vectors, self.store.ids, queries, [places] * len(queries), k)
 
     def _candidates(
         self, query: Vectors, wanted: int, reach: int, places: NDArray[np.intp] | None

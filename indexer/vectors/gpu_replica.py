@@ -18,7 +18,7 @@ from indexer.vectors.device_thread import Answer, Device, DeviceThread, Left
 from indexer.vectors.exact_index import ExactIndex
 from indexer.vectors.faiss_index import FaissIndex
 from indexer.vectors.measuring import sample, stand_ins
-from indexer.vectors.scoring import exact_scores, ranked
+from indexer.vectors.scoring import best, exact_scores
 from indexer.vectors.vector_index import Hits, Ids, VectorIndex
 from indexer.vectors.vector_store import VectorStore
 from scenes.errors import Corrupt, EnvironmentMissing
@@ -94,9 +94,7 @@ class GpuReplica:
         self, query: Vectors, rough: NDArray[np.float32], places: NDArray[np.int64], k: int
     ) -> tuple[Hits, bool]:
         """The k best candidates by exact score, and whether no other vector can be among them."""
-        ids, scores = self.master.store.ids[places], self._exact(query, places)
-        order = ranked(ids, scores)[:k]
-        hits = Hits(ids[order], scores[order])
+        hits = best(self.master.store.ids[places], self._exact(query, places), k)
         return hits, bool(rough[-1] + self.device.rounding < hits.scores[-1])
 
     def _asked(self, queries: Vectors, k: int) -> Answer:

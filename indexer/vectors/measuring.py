@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Vectors
-from indexer.vectors.scoring import ROUNDING, best, contenders, exact_scores
-from indexer.vectors.vector_index import Hits, Ids, VectorIndex
+from indexer.vectors.exact_index import best_of_blocks
+from indexer.vectors.scoring import ROUNDING
+from indexer.vectors.vector_index import Hits, VectorIndex
 from indexer.vectors.vector_store import VectorStore
 
 _SAMPLE = 200
@@ -18,22 +19,7 @@ _LIKENESS = 0.6
 
 def truth(store: VectorStore, queries: Vectors, k: int) -> list[Hits]:
     """The k best of all vectors for each query, float32 (n, dim), computed block by block."""
-    kept = [Hits(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
-    for ids, block in store.blocks():
-        rough = queries @ block.T
-        for i, query in enumerate(queries):
-            kept[i] = _bettered(kept[i], ids, block, rough[i], query, k)
-    return kept
-
-
-def _bettered(known: Hits, ids: Ids, block: Vectors, rough: NDArray[np.float32], query: Vectors, k: int) -> Hits:
-    """The k best so far and of a block whose inexact scores are `rough`."""
-    full = len(known.ids) == k
-    places = np.flatnonzero(rough >= known.scores[-1] - 2 * ROUNDING) if full else contenders(rough, k)
-    if not len(places):
-        return known
-    scores = exact_scores(block[places], query)
-    return best(np.concatenate([known.ids, ids[places]]), np.concatenate([known.scores, scores]), k)
+    return best_of_blocks(store.blocks(), queries, k)
 
 
 def recall(index: VectorIndex, queries: Vectors, true: Sequence[Hits], k: int) -> float | None:

@@ -13,6 +13,17 @@ from indexer.encoding.encoder import Vectors
 Ids = NDArray[np.int64]
 
 
+def vector_ids(rows: NDArray[np.int64], views: int) -> Ids:
+    """Ids of all vectors of images, int64 (n × views,), one after the other; `rows` int64 (n,) are the images'."""
+    ids: Ids = (rows[:, None] * views + np.arange(views)).reshape(-1)
+    return ids
+
+
+def image_rows(ids: Ids, views: int) -> NDArray[np.int64]:
+    """The rows of the images that these vectors belong to, int64 (n,)."""
+    return ids if views == 1 else ids // views
+
+
 @dataclass(frozen=True, slots=True)
 class Hits:
     """One query's neighbours, best first: `ids` int64 (m,), `scores` float32 (m,) inner products, m ≤ k."""

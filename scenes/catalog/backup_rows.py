@@ -141,7 +141,6 @@ def _image(row: Any, erased: int) -> Row:
         "id_from": row.id_from,
         "external_id": row.external_id,
         "metadata": _json(row.metadata),
-        "perceptual_hash": row.perceptual_hash,
         "uris": _json(row.uris or []),
         "current": row.description_id,
         "erasures": erased,
@@ -181,7 +180,6 @@ async def _add_images(session: WriteSession, collection_id: int, rows: Sequence[
         "id_from": Text(),
         "external_id": Text(),
         "metadata": JSONB(),
-        "perceptual_hash": BigInteger(),
         "created_at": _TIME,
     }
     sent = given(

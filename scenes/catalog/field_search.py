@@ -1,18 +1,18 @@
 """What a search of some fields reads: current descriptions, which of them say words, and their vectors."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, literal_column, select, text
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from scenes.catalog.bulk import is_one_of
 from scenes.catalog.connection import ReadSession
 from scenes.catalog.embeddings import LITTLE_ENDIAN_FLOAT32, Embedding
+from scenes.catalog.lexical import PARSER, planned, words
 from scenes.catalog.tables import descriptions, embeddings, images
 from scenes.description import SceneDescription
 from scenes.fields import TEXTS
@@ -20,16 +20,11 @@ from scenes.recipe import EncoderRecipe
 
 LOOKED_AT = 3_000
 """So many descriptions that say one of the words anywhere are looked at, at most, for those that say it in a field."""
-_SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
-_STRINGS: ColumnElement[Any] = literal_column("'\"string\"'::jsonb")
 _STEM = re.compile(r"[^\W_]+")
-_WAYS = ("seqscan", "hashjoin", "mergejoin")
-_PARALLEL = "max_parallel_workers_per_gather"
-_ASK = text(f"SELECT current_setting('{_PARALLEL}')")
-_SET = text(
-    f"SELECT set_config('{_PARALLEL}', :workers, true), "
-    + ", ".join(f"set_config('enable_{way}', :to, true)" for way in _WAYS)
+_BY_INDEX = {"max_parallel_workers_per_gather": "0"} | dict.fromkeys(
+    ("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
+"""The index of words, then each image by its row in the order of the table: the first that are found stay the same."""
 
 
 async def first_rows(session: ReadSession, collection_id: int, limit: int) -> NDArray[np.int64]:
@@ -60,10 +55,10 @@ async def saying(
     wanted = " | ".join(f"{stem}:*" for stem in stems if _STEM.fullmatch(stem))
     if not wanted:
         return []
-    asked = func.to_tsquery(_SIMPLE, wanted)
+    asked = func.to_tsquery(PARSER, wanted)
     anywhere = (
         select(descriptions.c.id, descriptions.c.image, descriptions.c.body)
-        .where(_words(descriptions.c.body).op("@@", is_comparison=True)(asked))
+        .where(words(descriptions.c.body).op("@@", is_comparison=True)(asked))
         .offset(0)  # keeps Postgres from looking through all texts of the collection instead
         .subquery()
     )
@@ -76,7 +71,7 @@ async def saying(
         .prefix_with("MATERIALIZED")
     )
     there = (
-        select(mine.c.id, _words(cast(_looked_in(mine.c.body, fields), JSONB)).label("words"), _is_text(mine.c.body))
+        select(mine.c.id, words(cast(_looked_in(mine.c.body, fields), JSONB)).label("words"), _is_text(mine.c.body))
         .cte("there")
         .prefix_with("MATERIALIZED")
     )
@@ -86,7 +81,7 @@ async def saying(
         select(there.c.id, there.c.is_text, place).where(there.c.words.op("@@", is_comparison=True)(asked)).subquery()
     )
     best = select(found.c.id).order_by(found.c.place, found.c.is_text, found.c.id).limit(limit)
-    async with _by_index(session):
+    async with planned(session, **_BY_INDEX):
         return [row for (row,) in await session.execute(best)]
 
 
@@ -136,18 +131,3 @@ def _looked_in(body: ColumnElement[Any], fields: Sequence[str]) -> ColumnElement
     if set(fields) == {"visible_text"}:
         says = and_(says, func.concat(*(body[name].astext for name in TEXTS)).op("~", is_comparison=True)('["“]'))
     return case((says, func.jsonb_build_array(*(body[name] for name in TEXTS))), else_=own)
-
-
-def _words(body: ColumnElement[Any]) -> ColumnElement[Any]:
-    """As the index `ix_descriptions_words` has it."""
-    return func.jsonb_to_tsvector(_SIMPLE, body, _STRINGS)
-
-
-@asynccontextmanager
-async def _by_index(session: ReadSession) -> AsyncIterator[None]:
-    """Postgres is left no way but the index of words and then each image by its row, in the order of the table: so
-    the first that it finds are always the same ones."""
-    workers = (await session.execute(_ASK)).scalar_one()
-    await session.execute(_SET, {"to": "off", "workers": "0"})
-    yield
-    await session.execute(_SET, {"to": "on", "workers": workers})

@@ -1,24 +1,21 @@
 """Filters as SQL: each condition is one JSON path, in lax mode, that an index on the column can answer."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Select, and_, cast, func, literal, literal_column, not_, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, cast, func, literal, not_, or_, select
 from sqlalchemy.dialects.postgresql import JSONPATH
 
 from scenes.catalog.bulk import is_one_of
 from scenes.catalog.connection import ReadSession
+from scenes.catalog.lexical import PARSER, planned, words
 from scenes.catalog.tables import descriptions, images
 from scenes.filtering import Absent, AllOf, AnyOf, Filter, IsOneOf, Not, Path, Says, Within, asks_for_words
 
-_WAYS = ("seqscan", "indexscan", "nestloop", "mergejoin")
-_SET = "SELECT " + ", ".join(f"set_config('enable_{way}', :to, true)" for way in _WAYS)
+_BY_INDEX = dict.fromkeys(("enable_seqscan", "enable_indexscan", "enable_nestloop", "enable_mergejoin"), "off")
 _COLUMNS = {"metadata": images.c.metadata, "description": descriptions.c.body}
-_PARSER: ColumnElement[Any] = literal_column("'simple'::regconfig")
 _SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -34,26 +31,8 @@ async def passing(
     found = _passing(collection_id, asked).order_by(images.c.id).limit(limit)
     if among is not None:
         found = found.where(is_one_of(images.c.id, among.tolist()))
-    async with _planned(session, by_index=among is None and asks_for_words(asked)):
+    async with planned(session, **_BY_INDEX) if among is None and asks_for_words(asked) else nullcontext():
         return np.array([row for (row,) in await session.execute(found)], dtype=np.int64)
-
-
-async def count(session: ReadSession, collection_id: int, asked: Filter) -> int:
-    """How many images pass."""
-    counted = select(func.count()).select_from(_passing(collection_id, asked).subquery())
-    total: int = (await session.execute(counted)).scalar_one()
-    return total
-
-
-@asynccontextmanager
-async def _planned(session: ReadSession, *, by_index: bool) -> AsyncIterator[None]:
-    """Postgres takes the words of a text for cheap to find and would look through all texts for a common word, 80 times
-    slower than its own index is (measured on 5,000): so it is left no other way."""
-    if by_index:
-        await session.execute(text(_SET), {"to": "off"})
-    yield
-    if by_index:
-        await session.execute(text(_SET), {"to": "on"})
 
 
 def _passing(collection_id: int, asked: Filter) -> Select[tuple[int]]:
@@ -67,8 +46,8 @@ def _condition(asked: Filter) -> ColumnElement[bool]:
             return _has_scalar(path, " || ".join(f"@ == {json.dumps(value)}" for value in values))
         case Within(path, bounds):
             return _has_scalar(path, " && ".join(f"@ {_SIGNS[name]} {json.dumps(value)}" for name, value in bounds))
-        case Says(path, words):
-            return _says(path, words)
+        case Says(path, said):
+            return _says(path, said)
         case Absent(path):
             return _is_not(_has(path, '@.type() != "null"'))
         case Not(part):
@@ -90,20 +69,15 @@ def _has(path: Path, test: str) -> ColumnElement[bool]:
     return found
 
 
-def _says(path: Path, words: str) -> ColumnElement[bool]:
+def _says(path: Path, said: str) -> ColumnElement[bool]:
     """The index knows whole descriptions; of a field, those that say the words anywhere are looked at once more."""
-    wanted = func.phraseto_tsquery(_PARSER, words)
-    anywhere = _words(descriptions.c.body).op("@@", is_comparison=True)(wanted)
+    wanted = func.phraseto_tsquery(PARSER, said)
+    anywhere = words(descriptions.c.body).op("@@", is_comparison=True)(wanted)
     if len(path) == 1:
         return anywhere
     steps = "".join(f".{json.dumps(step)}" for step in path[1:])
     values = func.jsonb_path_query_array(descriptions.c.body, cast(literal(f"lax ${steps}"), JSONPATH))
-    return and_(anywhere, _words(values).op("@@", is_comparison=True)(wanted))
-
-
-def _words(body: ColumnElement[Any]) -> ColumnElement[Any]:
-    """As the index `ix_descriptions_words` has it."""
-    return func.jsonb_to_tsvector(_PARSER, body, text("'\"string\"'::jsonb"))
+    return and_(anywhere, words(values).op("@@", is_comparison=True)(wanted))
 
 
 def _is_not(condition: ColumnElement[bool]) -> ColumnElement[bool]:

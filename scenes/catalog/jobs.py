@@ -4,16 +4,18 @@ was given up as lost changes nothing any more."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, text, update
 
 from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import collections, jobs, uploads
-from scenes.errors import Conflict, NotFound
-from scenes.job import OVER, JobKind, JobState
+from scenes.errors import Conflict, NotFound, WordsightError
 
+JobKind = Literal["ingest", "publish", "index", "upload"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+OVER: tuple[JobState, ...] = ("done", "failed", "cancelled")
 KEPT = timedelta(days=30)
 _STARTERS = 0x6A6F6273
 
@@ -41,6 +43,11 @@ class JobRow:
     started_at: datetime | None
     ended_at: datetime | None
     image_id: str | None
+
+
+def stored_error(error: WordsightError) -> Mapping[str, Any]:
+    """An error as a job keeps it."""
+    return {"code": error.code, "message": error.message, "fix": error.fix}
 
 
 async def add(

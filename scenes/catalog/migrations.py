@@ -35,12 +35,6 @@ def migrate(url: str) -> None:
         _upgrade(connection)
 
 
-def is_current(url: str) -> bool:
-    """Has the database the newest schema? Raises `EnvironmentMissing` (`postgres_unreachable`)."""
-    with _told_plainly(), _engine(url).connect() as connection:
-        return _is_current(connection)
-
-
 def _upgrade(connection: Connection) -> None:
     check_server(connection)
     connection.commit()

@@ -88,13 +88,6 @@ async def record_outcomes(
     await session.execute(new.on_conflict_do_update(index_elements=key, set_=changed))
 
 
-async def outcome_reasons(session: ReadSession, collection_id: int) -> dict[str, int]:
-    """How often each reason was given."""
-    rows = select(outcomes.c.reason, func.count().label("n")).where(outcomes.c.collection_id == collection_id)
-    found = await session.execute(rows.group_by(outcomes.c.reason))
-    return {row.reason: row.n for row in found}
-
-
 async def known_under(session: ReadSession, collection_id: int, recipe: str, image_ids: Sequence[str]) -> set[str]:
     """Which of these images are described or refused under a recipe already: nothing is left to do for them."""
     described = (

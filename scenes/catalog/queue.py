@@ -18,8 +18,8 @@ from psycopg_pool import PoolTimeout
 from sqlalchemy import text
 
 from scenes.catalog.connection import ReadSession, WriteSession, client_settings, session_settings
+from scenes.catalog.jobs import JobKind
 from scenes.catalog.refusals import refusal, unreachable
-from scenes.job import JobKind
 
 MOST_ATTEMPTS = 5
 """A job that loses so many workers is given up."""

@@ -1,7 +1,5 @@
 """Recipes, remembered under their fingerprints."""
 
-from typing import TypeVar
-
 from sqlalchemy import Table, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -9,8 +7,6 @@ from scenes.catalog.connection import ReadSession, WriteSession
 from scenes.catalog.tables import caption_recipes, encoder_recipes
 from scenes.errors import NotFound
 from scenes.recipe import CaptionRecipe, EncoderRecipe
-
-_R = TypeVar("_R", CaptionRecipe, EncoderRecipe)
 
 
 async def remember_caption(session: WriteSession, recipe: CaptionRecipe) -> str:
@@ -23,14 +19,13 @@ async def remember_encoder(session: WriteSession, recipe: EncoderRecipe) -> str:
     return await _remember(session, encoder_recipes, recipe)
 
 
-async def caption(session: ReadSession, fingerprint: str) -> CaptionRecipe:
-    """Raises `NotFound` (`recipe_unknown`)."""
-    return await _recall(session, caption_recipes, fingerprint, CaptionRecipe)
-
-
 async def encoder(session: ReadSession, fingerprint: str) -> EncoderRecipe:
     """Raises `NotFound` (`recipe_unknown`)."""
-    return await _recall(session, encoder_recipes, fingerprint, EncoderRecipe)
+    found = await session.execute(select(encoder_recipes.c.body).where(encoder_recipes.c.fingerprint == fingerprint))
+    body = found.scalar_one_or_none()
+    if body is None:
+        raise NotFound("recipe_unknown", f"no recipe has the fingerprint {fingerprint}")
+    return EncoderRecipe.model_validate(body)
 
 
 async def _remember(session: WriteSession, table: Table, recipe: CaptionRecipe | EncoderRecipe) -> str:
@@ -38,11 +33,3 @@ async def _remember(session: WriteSession, table: Table, recipe: CaptionRecipe |
     row = {"fingerprint": fingerprint, "body": recipe.model_dump(mode="json")}
     await session.execute(upsert(table).values(**row).on_conflict_do_nothing())
     return fingerprint
-
-
-async def _recall(session: ReadSession, table: Table, fingerprint: str, kind: type[_R]) -> _R:
-    found = await session.execute(select(table.c.body).where(table.c.fingerprint == fingerprint))
-    body = found.scalar_one_or_none()
-    if body is None:
-        raise NotFound("recipe_unknown", f"no recipe has the fingerprint {fingerprint}")
-    return kind.model_validate(body)

@@ -86,7 +86,6 @@ images = Table(
     Column("id_from", Text, nullable=False),
     Column("external_id", Text, nullable=True),
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
-    Column("perceptual_hash", BigInteger, nullable=True),
     Column("description_id", BigInteger, nullable=True),
     Column("generation", BigInteger, nullable=False),
     _now(),

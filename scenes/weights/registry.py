@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from scenes.artifact import file_sha256
+from scenes.artifact import known_sha256
 from scenes.errors import Corrupt, EnvironmentMissing
 
 BASE_ENCODER = "all-minilm-l6-v2"
@@ -89,10 +89,13 @@ def find_model(name: str) -> Path:
 
 
 def verify_model(name: str, folder: Path) -> None:
-    """Raises `Corrupt` (`model_digest_wrong`) where a file of a packaged model is missing or another one."""
+    """Raises `Corrupt` (`model_digest_wrong`) where a file of a packaged model is missing or another one.
+
+    A file that has not changed since this process verified it is not read again.
+    """
     for file, digest in packaged_models()[name].sha256.items():
         path = folder / file
-        if not path.is_file() or file_sha256(path) != digest:
+        if not path.is_file() or known_sha256(path) != digest:
             raise Corrupt(
                 "model_digest_wrong",
                 f"{path} is not the published file of {name!r}",

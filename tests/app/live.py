@@ -137,11 +137,11 @@ async def _opened(
             service = make_service(catalog, load, home, SECRET, log, metrics)
             try:
                 keys, desk = KeyCache(Keys(catalog, SECRET)), Desk(catalog, Spool(home / "spool", SECRET), sources)
-                embedding = BackgroundEmbedding(catalog, service.engines, metrics, embed_share or 0)
+                embedding = BackgroundEmbedding(catalog, service.retriever.encoders, metrics, embed_share or 0)
                 async with embedding.running() if embed_share is not None else nullcontext():
                     limits = KeyLimits(per_key)
                     yield State(catalog, service, log, keys, SECRET, limits, metrics, desk, embedding, models)
             finally:
-                service.engines.close()
+                service.close()
     finally:
         await catalog.close()

@@ -67,7 +67,7 @@ def test_a_name_in_the_database_is_not_enough(database_url: str, home: Path) -> 
     assert (answer.status_code, answer.json()["code"]) == (503, "encoder_not_allowed")
     described = Collection(name="old", engine="vllm", engine_model="b/vlm")
     with pytest.raises(EnvironmentMissing) as told:
-        asyncio.run(Describers("", AllowedModels(home)).of(described))
+        asyncio.run(Describers("", AllowedModels(home)).of(described).__aenter__())
     assert told.value.code == "engine_model_not_allowed"
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioner.engines.engine import Answer, EngineFault, Reply, Request
+from captioner.engines.engine import Answer, Describer, EngineFault, Reply, Request
+from captioner.prompting.attempts import Conversation
+from scenes.outcome import Described, Failed
 from scenes.recipe import CaptionRecipe
 
 Script = Callable[[Request], Reply | EngineFault]
@@ -51,6 +53,18 @@ class ScriptedDescriber:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def drive(describer: Describer, conversation: Conversation) -> Described | Failed:
+    """Hold one conversation with an engine, waiting for each answer."""
+    try:
+        requests = next(conversation)
+        while True:
+            answers = [future.result() for future in [describer.submit(request) for request in requests]]
+            requests = conversation.send(answers)
+    except StopIteration as end:
+        outcome: Described | Failed = end.value
+        return outcome
 
 
 def png(colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> bytes:

@@ -1,16 +1,18 @@
 """Files and folders are whole or absent, whenever the process dies; what was altered since is told."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenes.artifact import MANIFEST, read_manifest, verify_folder, write_file, write_folder
+from scenes.artifact import MANIFEST, known_sha256, read_manifest, verify_folder, write_file, write_folder
 from scenes.errors import Corrupt
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -144,3 +146,24 @@ def test_any_flipped_bit_of_a_manifest_is_told_or_harms_nothing(tmp_path: Path) 
         except Corrupt:
             told += 1
     assert told > 4 * len(whole)
+
+
+def test_a_file_is_read_once_for_its_digest_and_again_when_it_changes(tmp_path: Path) -> None:
+    path, reads = tmp_path / "weights", 0
+    path.write_bytes(b"one")
+
+    def count(_frame: FrameType, event: str, called: object) -> None:
+        nonlocal reads
+        reads += event == "c_call" and getattr(called, "__name__", "") == "readinto"
+
+    sys.setprofile(count)
+    try:
+        first = [known_sha256(path) for _ in range(3)]
+        once = reads
+        path.write_bytes(b"two")
+        second = known_sha256(path)
+    finally:
+        sys.setprofile(None)
+    assert first == [hashlib.sha256(b"one").hexdigest()] * 3
+    assert second == hashlib.sha256(b"two").hexdigest()
+    assert reads == 2 * once > 0

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from scenes.errors import BadInput
-from scenes.filtering import MAX_CONDITIONS, MAX_VALUES, matches, parse
+from scenes.filtering import MAX_CONDITIONS, MAX_VALUES, parse
+from tests.scenes.filter_reference import matches
 
 DOCUMENT = {
     "metadata": {"year": 2020, "tags": ["a", "B"], "camera": {"iso": 100.0}, "owner": None, "ok": True, "empty": []},

@@ -69,7 +69,7 @@ def _piped(source: Path, out: Path, describer: VllmDescriber) -> float:
 
 
 def _bare(source: Path, llm: Any) -> float:
-    decoded = [decode(path.read_bytes(), Wanted(RECIPE.max_side_px)) for path in sorted(source.iterdir())]
+    decoded = [decode("0" * 64, path.read_bytes(), Wanted(RECIPE.max_side_px)) for path in sorted(source.iterdir())]
     asked = [_chat(one) for one in decoded if isinstance(one, Decoded)]
     messages, parameters = zip(*asked, strict=True)
     started = time.perf_counter()
@@ -103,7 +103,7 @@ def _images(folder: Path, llm: Any) -> Path:
         small = Image.frombytes("RGB", (16, 12), chance.randbytes(16 * 12 * 3))
         small.resize((SIDE, SIDE * 3 // 4), Image.Resampling.BICUBIC).save(folder / f"{n:03}.jpg", quality=90)
     paths = sorted(folder.iterdir())
-    decoded = [decode(path.read_bytes(), Wanted(RECIPE.max_side_px)) for path in paths]
+    decoded = [decode("0" * 64, path.read_bytes(), Wanted(RECIPE.max_side_px)) for path in paths]
     asked = [_chat(one) for one in decoded if isinstance(one, Decoded)]
     outputs = llm.chat([one[0] for one in asked], [one[1] for one in asked], use_tqdm=False)
     fit = [isinstance(check(vllm._reply(output, 0.0)), SceneDescription) for output in outputs]

@@ -11,9 +11,10 @@ from captioner.engines.engine import Answer, Describer, EngineFault, Picture, Re
 from captioner.engines.openai import OpenAIDescriber
 from captioner.engines.vllm import VllmDescriber
 from captioner.images.decoding import Decoded
-from captioner.prompting.attempts import Manner, converse, drive
+from captioner.prompting.attempts import Manner, converse
 from captioner.prompting.replies import Unfit, check
 from scenes.recipe import Sampling
+from tests.captioner.conftest import drive
 from tests.vllm.engine import ALONE, ENGINE, SETTINGS, serving
 from tests.vllm.tiny_model import build
 

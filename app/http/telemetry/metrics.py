@@ -94,9 +94,9 @@ class Metrics:
         """Count a request that was refused because too many were being answered."""
         self._busy.inc()
 
-    def batch_seen(self, size: int, seconds: float) -> None:
+    def batch_seen(self, size: int) -> None:
+        """Count queries that were embedded together."""
         self.batch_size.observe(size)
-        self.stage_took("encode", seconds)
 
     def stage_took(self, stage: str, seconds: float) -> None:
         """Count the seconds of one stage of a search."""

@@ -1,7 +1,7 @@
 """The stages of one request, kept only while it is traced."""
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,6 +20,13 @@ class Stage:
 
 kept: ContextVar[list[Stage] | None] = ContextVar("stages", default=None)
 """Where the stages of this request go; None where nobody asked."""
+
+
+def add_stages(stages: Iterable[tuple[str, int, int]]) -> None:
+    """Keep stages that were timed elsewhere: name, begin and end, in nanoseconds since 1970."""
+    known = kept.get()
+    if known is not None:
+        known += [Stage(*one) for one in stages]
 
 
 def staged(name: str, work: Awaitable[_T]) -> Awaitable[_T]:

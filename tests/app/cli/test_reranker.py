@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from indexer.retrieval.cross_encoder import FolderReranker
+from indexer.reranking.cross_encoder import FolderReranker
 from scenes.description import SceneDescription
 from scenes.wording import whole_text
 from tests.app.conftest import LINES, Command
 from tests.beir import write_set
-from tests.indexer.retrieval.rerankers import tiny_cross_encoder
+from tests.indexer.reranking.rerankers import tiny_cross_encoder
 
 pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 QUERY = "a bus in winter"

@@ -212,7 +212,12 @@ def test_a_server_that_is_stopped_while_it_starts_leaves_nothing(
     alive = home / "postgres" / "postmaster.pid"
     environment = Command(home, "").environment | {"TMPDIR": str(tmp_path)}
     program = [str(Path(sys.executable).with_name("wordsight")), "serve", "--port", str(free_port()), "--workers", "2"]
-    with subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        program,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         until = time.monotonic() + 60
         while not alive.exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.02)

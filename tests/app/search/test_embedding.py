@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.search.embedding import BATCH, BackgroundEmbedding
-from app.search.engines import Engines
 from indexer.encoding.embedding import AGAIN
 from indexer.encoding.encoder import Encoded, Encoder
+from indexer.retrieval.encoders import Encoders
+from indexer.retrieval.ranking import Ranking
 from scenes.catalog import collections
 from scenes.catalog.connection import Catalog
 from scenes.collection import Collection
@@ -43,7 +44,7 @@ class World:
 
     def __init__(self, catalog: Catalog, home: Path, share: float = 0.2, most_beside: int = 20_000) -> None:
         self.catalog, self.gauge, self.now, self.encoder = catalog, Gauge(), 1_000.0, Sick()
-        self.engines = Engines(catalog, home, self.load, runners=1)
+        self.engines = Encoders(catalog, home, self.load, Ranking(), runners=1)
         self.embedding = BackgroundEmbedding(catalog, self.engines, self.gauge, share, lambda: self.now, most_beside)
 
     def load(self, name: str | None) -> Encoder:

@@ -2,12 +2,12 @@
 
 from itertools import pairwise
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.search.evidence import Told, chosen, content_words, in_common, owners, prepared
+from app.search.evidence import Told, chosen, in_common, prepared
 from indexer.structure.structure import told as read
+from scenes.content_words import content_words
 from scenes.description import Relation, SceneDescription, SceneObject
 from scenes.fields import FIELDS, fields_of, said
 from tests.scenes.strategies import descriptions
@@ -36,21 +36,6 @@ def test_every_phrase_stands_where_it_says(description: SceneDescription, fields
     assert all(one.end <= other.begin for one, other in pairwise(phrases))
     named = {one.evidence.field.split("/")[1] for one in phrases}
     assert named <= set(FIELDS if fields is None else fields) - ({"absent"} if fields is None else set())
-
-
-def test_words_belong_to_the_phrase_that_they_stand_in() -> None:
-    text, phrases = said(BUS), prepared(BUS).all
-    words = ("A red", "Nobody", "bare", "beside", "driver")
-    spans = np.array([(text.index(word), text.index(word) + len(word)) for word in words], np.int32)
-    found = owners(phrases, spans)
-    assert [phrases[place].evidence.field if place >= 0 else None for place in found] == [
-        "/summary",
-        "/detail",
-        "/objects/1",
-        "/relations/0",
-        None,
-    ]
-    assert owners((), spans).tolist() == [-1] * len(words)
 
 
 def test_the_last_phrase_of_the_longest_description_is_found() -> None:

@@ -6,11 +6,12 @@ import uuid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.search.evidence import content_words, in_common
+from app.search.evidence import in_common
 from app.search.reply import Reply
 from app.search.shown import Hit, Shown
 from scenes.answer import Answer, RecipeName
 from scenes.catalog.images import ImageView
+from scenes.content_words import content_words
 from scenes.description import SceneDescription, SceneObject
 
 WORDS = st.text('ab "\\\n\té東😀\u2028{}[]:,', max_size=20)

@@ -11,7 +11,7 @@ import pytest
 from app.http.security import Secret
 from app.jobs.service import Desk
 from app.uploads.spool import Spool
-from app.worker import engine_wait
+from app.worker import attempt
 from scenes.catalog import collections, jobs
 from scenes.catalog.connection import Catalog
 from scenes.catalog.jobs import JobRow
@@ -47,7 +47,7 @@ async def until(catalog: Catalog, job: JobRow, true: Callable[[JobRow], bool]) -
 async def test_an_upload_waits_for_an_engine_that_was_killed(
     catalog: Catalog, home: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_wait, "_FIRST_S", 1.0)
+    monkeypatch.setattr(attempt, "_FIRST_WAIT_S", 1.0)
     await make_collection(catalog)
     port, said = free_port(), list[str]()
     settings = config(home, database_url, f"http://127.0.0.1:{port}/v1")
@@ -76,7 +76,7 @@ async def test_patience_has_an_end_and_only_uploads_have_it(catalog: Catalog, ho
     desk, said = Desk(catalog, Spool(settings.spool, Secret.load(settings.home))), list[str]()
     job = await upload(desk, png((1, 2, 3)))
     async with catalog.writing() as session:
-        for _ in range(engine_wait.MOST_WAITS):
+        for _ in range(attempt.MOST_WAITS):
             assert await jobs.begin(session, job.id)
     async with shift_of(catalog, settings, said) as shift:
         await shift.once()

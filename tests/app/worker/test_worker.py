@@ -1,8 +1,10 @@
 """The worker: what is published without an index is found, one sick collection costs no other, changes are heard."""
 
 import asyncio
+import gc
 import json
 import uuid
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -278,3 +280,22 @@ async def test_the_command_runs_until_it_is_stopped(command: Command, catalog: C
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rounds"] >= 2
     assert "Traceback" not in done.stderr
+
+
+async def test_a_deleted_collection_is_forgotten_with_its_encoder(world: World) -> None:
+    kept, gone = weakref.ref(world.encoder), BagOfLetters()
+    other = weakref.ref(gone)
+    await world.publish("a", "a cat")
+    await world.worker.go_round()
+    world.encoder = gone
+    await world.publish("b", "a dog", encoder="other")
+    await world.worker.go_round()
+    del gone
+    world.encoder = BagOfLetters()
+    gc.collect()
+    assert (kept() is None, other() is None) == (False, False)
+    async with world.catalog.writing() as session:
+        await collections.delete(session, "b")
+    await world.worker.go_round()
+    gc.collect()
+    assert (kept() is None, other() is None) == (False, True)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from captioner.engines.engine import Answer, EngineFault, Picture, Reply, Request
 from captioner.images.decoding import Decoded
-from captioner.prompting.attempts import Manner, converse, drive, kept
+from captioner.prompting.attempts import Manner, converse, kept
 from captioner.prompting.verification import UNVERIFIED, yes_share
 from captioner.redaction.finding import Finder
 from captioner.redaction.policy import NOTE, READ, Redactor
@@ -18,7 +18,7 @@ from scenes.description import SceneDescription
 from scenes.outcome import Described, Failed, FailureReason
 from scenes.recipe import CaptionRecipe, Verification
 from scenes.weights.registry import find_model
-from tests.captioner.conftest import ScriptedDescriber
+from tests.captioner.conftest import ScriptedDescriber, drive
 
 DECODED = Decoded(Picture("0" * 64, Image.new("RGB", (8, 8))), ())
 THINGS = {"summary": "A dog and a unicorn.", "objects": [{"name": "dog"}, {"name": "unicorn", "colour": "pink"}]}

@@ -39,7 +39,7 @@ async def put_back(catalog: Catalog, path: Path, name: str) -> Restored:
 async def everything(catalog: Catalog, name: str) -> list[object]:
     """All that a collection holds, without the numbers that hold in one catalog only."""
     current = (
-        "SELECT i.image_id, id_from, external_id, metadata, perceptual_hash, i.created_at, d.body FROM images i"
+        "SELECT i.image_id, id_from, external_id, metadata, i.created_at, d.body FROM images i"
         " JOIN descriptions d ON d.id = i.description_id WHERE collection_id = :c ORDER BY i.id"
     )
     uris = (

@@ -9,7 +9,6 @@ from indexer.calibration.calibrating import split
 from indexer.calibration.counterfactuals import Counterfactuals
 from indexer.calibration.pairs import Example, read_pairs, without
 from indexer.calibration.training import Plan, batch
-from indexer.calibration.vocabulary import singular
 from scenes.errors import BadInput
 
 RULES = Counterfactuals({"dog": ("cat",), "cat": ("dog",), "bus": ("truck",), "truck": ("bus",)})
@@ -54,11 +53,6 @@ def test_a_counterfactual_differs_in_both_texts_or_is_none() -> None:
     for _ in range(200):
         edited = RULES.of(("a red dog and a bus", "A dog, red. A bus."), rng)
         assert edited is None or (edited[0] != "a red dog and a bus" and edited[1] != "A dog, red. A bus.")
-
-
-def test_singular() -> None:
-    words = ["dogs", "buses", "cities", "glass", "boxes", "gas"]
-    assert [singular(word) for word in words] == ["dog", "bus", "city", "glass", "box", "gas"]
 
 
 def examples(count: int) -> list[Example]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer.calibration.calibrating import projection
 from indexer.calibration.counterfactuals import Counterfactuals
 from indexer.calibration.encoder_delta import apply_delta, write_delta
-from indexer.calibration.head import projection
 from indexer.calibration.model import Trainee
 from indexer.calibration.pairs import Example
 from indexer.calibration.training import Plan, Progress, train

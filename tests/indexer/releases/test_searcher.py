@@ -13,11 +13,12 @@ from sqlalchemy import text
 
 from indexer.encoding.embedding import embed_missing
 from indexer.releases.delta import Delta
-from indexer.releases.index_reader import Snapshot, vector_ids
+from indexer.releases.index_reader import Snapshot
 from indexer.releases.release import build, open_release, releases_folder
 from indexer.releases.searcher import Searcher
 from indexer.vectors.exact_index import ExactIndex
 from indexer.vectors.scoring import exact_scores
+from indexer.vectors.vector_index import vector_ids
 from indexer.vectors.vector_store import VECTORS
 from scenes.catalog import collections, images, releases
 from scenes.catalog.collections import CollectionRow
@@ -243,10 +244,11 @@ def test_the_best_of_an_images_views_counts() -> None:
         order = np.lexsort((rows[there], -best))[:15]
         found = snapshot.search(query, 15)
         assert found.rows.tolist() == rows[there][order].tolist()
-        assert np.array_equal(snapshot.view_scores(query, found.rows).max(axis=1), found.scores)
+        mine = [exact_scores(views, query).max() for views in snapshot.vectors(found.rows)]
+        assert np.array_equal(mine, found.scores)
         few = np.sort(rows[there][::4])
         assert set(snapshot.search(query, 100, few).rows.tolist()) == set(few.tolist())
-    assert np.all(np.isnan(snapshot.view_scores(vectors[0, 0], rows[10:13])))
+    assert np.all(np.isnan(snapshot.vectors(rows[10:13])))
 
 
 async def test_a_full_disk_is_told_and_the_last_release_stays(world: World) -> None:

@@ -4,15 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from indexer.encoding.encoder import Vectors
 from indexer.vectors.exact_index import ExactIndex
 from indexer.vectors.faiss_index import Effort, FaissIndex
 from indexer.vectors.gpu_replica import GpuReplica
 from indexer.vectors.measuring import measured, recall, sample, stand_ins, truth
-from indexer.vectors.scoring import exact_scores
 from indexer.vectors.tuning import PROMISED_RECALL, held, tuned
 from indexer.vectors.vector_index import Ids, VectorIndex
 from indexer.vectors.vector_store import VectorStore
@@ -149,18 +146,6 @@ def test_an_index_tuned_by_too_few_queries_is_held_to_the_promise() -> None:
     badly = tuned(index, store, queries[:1])
     assert (measured(badly, store, queries) or 0) < PROMISED_RECALL
     assert (measured(held(badly, store, queries), store, queries) or 0) >= PROMISED_RECALL
-
-
-@given(st.integers(1, 400), st.integers(1, 300), st.integers(0, 2**32 - 1))
-def test_a_score_does_not_depend_on_a_vectors_place(dimensions: int, n: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    vectors = random.normal(size=(n, dimensions)).astype(np.float32)
-    query = random.normal(size=dimensions).astype(np.float32)
-    scores = exact_scores(vectors, query)
-    order = random.permutation(n)
-    assert np.array_equal(exact_scores(vectors[order], query), scores[order])
-    alone = [float(exact_scores(vectors[i : i + 1], query)[0]) for i in range(min(n, 5))]
-    assert alone == scores[:5].tolist()
 
 
 @pytest.mark.parametrize(("kind", "size", "reach"), [("hnsw-int8", 16, 100), ("ivf-sq8", 128, 40)])

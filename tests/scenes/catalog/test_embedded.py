@@ -16,10 +16,11 @@ from sqlalchemy.pool import NullPool
 
 from scenes.catalog.connection import Catalog
 from scenes.catalog.embedded import postgres, with_driver
-from scenes.catalog.migrations import is_current, migrate
+from scenes.catalog.migrations import migrate
 from scenes.catalog.queue_schema import PREFIX
 from scenes.catalog.tables import metadata
 from scenes.errors import BadInput, EnvironmentMissing
+from tests.scenes.catalog.schemas import is_current
 
 pytestmark = pytest.mark.postgres
 

@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from scenes.catalog import collections, jobs, queue
 from scenes.catalog.connection import Catalog
-from scenes.catalog.jobs import JobRow
-from scenes.catalog.migrations import is_current, migrate
+from scenes.catalog.jobs import JobKind, JobRow
+from scenes.catalog.migrations import migrate
 from scenes.catalog.queue import Interrupted, open_queue
 from scenes.collection import Collection
 from scenes.errors import Conflict
-from scenes.job import JobKind
+from tests.scenes.catalog.schemas import is_current
 
 pytestmark = pytest.mark.postgres
 SOON = timedelta(seconds=0.5)

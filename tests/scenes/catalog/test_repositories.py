@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scenes.catalog import collections, keys, logins, recipes, releases, searches
+from scenes.catalog import collections, keys, recipes, releases, searches, sessions
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog
 from scenes.catalog.keys import KeyRow
@@ -107,7 +107,7 @@ async def test_keys_are_found_by_their_hmac_and_revoked_once(catalog: Catalog) -
 async def test_a_login_token_is_spent_once_and_before_it_expires(catalog: Catalog) -> None:
     now = datetime.now(UTC)
     async with catalog.writing() as session:
-        await logins.add(session, b"good", now + timedelta(hours=1))
-        await logins.add(session, b"late", now - timedelta(seconds=1))
-        spent = [await logins.spend(session, token) for token in (b"good", b"good", b"late", b"never")]
+        await sessions.add_login(session, b"good", now + timedelta(hours=1))
+        await sessions.add_login(session, b"late", now - timedelta(seconds=1))
+        spent = [await sessions.spend_login(session, token) for token in (b"good", b"good", b"late", b"never")]
     assert spent == [True, False, False, False]

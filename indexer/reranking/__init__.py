@@ -1,0 +1,1 @@
+"""Re-ranking: a cross-encoder that the user brings orders the best candidates again."""
