@@ -28,8 +28,8 @@ from scenes.relevance import Relevance
 from scenes.weights.registry import BASE_ENCODER, DEFAULT_ENCODER
 
 MEASURED = (
-    "indexer/evaluation", "indexer/retrieval/ranking.py", "indexer/retrieval/late_interaction.py",
-    "indexer/vectors/compiled.py", "indexer/retrieval/maxsim.py", "indexer/encoding/token_head.py",
+    "indexer/evaluation", "indexer/retrieval/ranking.py", "indexer/tokens/late_interaction.py",
+    "indexer/vectors/compiled.py", "indexer/tokens/maxsim.py", "indexer/encoding/token_head.py",
     "indexer/encoding/embedding.py",
     "scenes/relevance.py", "scenes/wording.py",
     "scenes/weights/wordsight-minilm-1.npz", "scenes/weights/wordsight-minilm-1.json",

@@ -21,8 +21,8 @@ from scenes.weights.registry import DEFAULT_ENCODER
 NAME = "bench_seeds"
 MEASURED = (
     "indexer/calibration", "indexer/evaluation", "indexer/retrieval/ranking.py",
-    "indexer/retrieval/late_interaction.py",
-    "indexer/vectors/compiled.py", "indexer/retrieval/maxsim.py", "indexer/encoding/token_head.py", "scenes/wording.py",
+    "indexer/tokens/late_interaction.py",
+    "indexer/vectors/compiled.py", "indexer/tokens/maxsim.py", "indexer/encoding/token_head.py", "scenes/wording.py",
     "scenes/weights/wordsight-minilm-1.npz",
     "benchmarks/bench_seeds.py",
 )  # fmt: skip

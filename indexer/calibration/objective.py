@@ -52,7 +52,7 @@ def loss(queries: Texts, descriptions: Texts, twins: list[tuple[int, int]], weig
 
 
 def late(queries: Texts, descriptions: Texts) -> "Tensor":
-    """MaxSim (n, m) as `indexer.retrieval.late_interaction` scores it."""
+    """MaxSim (n, m) as `indexer.tokens.late_interaction` scores it."""
     import torch
 
     cosines = torch.einsum("qtd,csd->qcts", queries.words, descriptions.words)

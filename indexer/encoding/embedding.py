@@ -17,7 +17,7 @@ from datetime import timedelta
 import numpy as np
 
 from indexer.encoding.encoder import Encoder
-from indexer.retrieval.late_interaction import pack
+from indexer.tokens.late_interaction import pack
 from scenes.catalog import embeddings, recipes
 from scenes.catalog.connection import Catalog, WriteSession
 from scenes.catalog.embeddings import Embedding

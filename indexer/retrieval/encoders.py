@@ -14,10 +14,10 @@ from indexer.releases.index_reader import Snapshot
 from indexer.releases.loading import Accelerate
 from indexer.releases.loading import itself as no_replica
 from indexer.releases.searcher import Searcher
-from indexer.retrieval.late_interaction import Said, late_scores, pack
 from indexer.retrieval.query_vectors import QueryVectors
 from indexer.retrieval.ranking import Ranking
 from indexer.retrieval.search_batch import BatchSearch, EncodedQuery, Looked, Lookup
+from indexer.tokens.late_interaction import Said, late_scores, pack
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog
 from scenes.errors import Overloaded, WordsightError

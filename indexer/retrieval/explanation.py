@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from indexer.encoding.encoder import Spans
 from indexer.releases.index_reader import Found
 from indexer.retrieval.encoders import Place
-from indexer.retrieval.late_interaction import Packed
 from indexer.retrieval.request import SearchRequest, Timings
 from indexer.retrieval.retriever import Retriever
 from indexer.retrieval.search_batch import EncodedQuery
-from indexer.retrieval.token_shares import word_shares
+from indexer.tokens.late_interaction import Packed
+from indexer.tokens.token_shares import word_shares
 from scenes.answer import MAX_K
 from scenes.catalog import field_search
 from scenes.catalog.collections import CollectionRow

@@ -8,7 +8,7 @@ import numpy as np
 from indexer.encoding.encoder import Vectors
 from indexer.releases.delta import Delta
 from indexer.releases.index_reader import Found, Rows, Snapshot
-from indexer.retrieval.late_interaction import Packed, Said
+from indexer.tokens.late_interaction import Packed, Said
 from indexer.vectors.exact_index import ExactIndex
 from indexer.vectors.vector_index import vector_ids
 

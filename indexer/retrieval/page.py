@@ -11,8 +11,8 @@ from itertools import chain, islice
 
 from indexer.encoding.encoder import Words
 from indexer.releases.index_reader import Found
-from indexer.retrieval.late_interaction import Said
 from indexer.retrieval.ranking import Ranking
+from indexer.tokens.late_interaction import Said
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Words
 from indexer.releases.index_reader import Found
-from indexer.retrieval.late_interaction import Said, late_scores_of
+from indexer.tokens.late_interaction import Said, late_scores_of
 
 DEPTH = 50
 """How many candidates are ranked by their words, at least."""

@@ -24,7 +24,7 @@ from indexer.retrieval.page import Page
 from indexer.retrieval.ranking import Ranking
 from indexer.retrieval.request import Outcome, Retrieved, SearchRequest, Stage, Timings
 from indexer.retrieval.search_batch import EncodedQuery, Looked, Lookup, Target
-from indexer.retrieval.token_cache import TokenCache
+from indexer.tokens.token_cache import TokenCache
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog
 

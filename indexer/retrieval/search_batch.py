@@ -17,10 +17,10 @@ import numpy as np
 from indexer.encoding.encoder import Encoded, Encoder, Vectors, Words
 from indexer.releases.index_reader import Found, Rows, Snapshot
 from indexer.releases.recall_sample import RecallSampler
-from indexer.retrieval.late_interaction import Said
 from indexer.retrieval.page import Page
 from indexer.retrieval.ranking import Ranking
-from indexer.retrieval.token_cache import TokenCache
+from indexer.tokens.late_interaction import Said
+from indexer.tokens.token_cache import TokenCache
 from scenes.catalog.collections import CollectionRow
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from app.search.cursor import FURTHEST, Start, next_cursor, start_of
 from indexer.encoding.encoder import Words
 from indexer.releases.index_reader import Found
-from indexer.retrieval.late_interaction import Packed, Said, pack
 from indexer.retrieval.page import Page
 from indexer.retrieval.ranking import Ranking
+from indexer.tokens.late_interaction import Packed, Said, pack
 from scenes.answer import Query
 from scenes.errors import BadInput
 

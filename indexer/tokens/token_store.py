@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from indexer.retrieval.late_interaction import Packed, Said
+from indexer.tokens.late_interaction import Packed, Said
 
 Part = tuple[int, int]
 """A collection at one generation."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Words
-from indexer.retrieval.maxsim import maxsim
+from indexer.tokens.maxsim import maxsim
 
 Packed = NDArray[np.int8]
 """int8 (t, word_dim): one text's word vectors, in steps of 1/127."""

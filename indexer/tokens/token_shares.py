@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.encoding.encoder import Words
-from indexer.retrieval.late_interaction import Packed
+from indexer.tokens.late_interaction import Packed
 
 _DIGITS = 10_000
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from indexer.encoding.token_head import WordHead, kept_tokens
 from indexer.releases.index_reader import Found
-from indexer.retrieval.late_interaction import Said, late_scores, pack
-from indexer.retrieval.maxsim import REACH
 from indexer.retrieval.ranking import Ranking
+from indexer.tokens.late_interaction import Said, late_scores, pack
+from indexer.tokens.maxsim import REACH
 
 DIMENSIONS = st.sampled_from([8, 128])
 """Of word vectors: any, and those that are multiplied in tiles."""

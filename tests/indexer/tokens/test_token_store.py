@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.retrieval.token_store import TokenStore
+from indexer.tokens.token_store import TokenStore
 
 DIM = 3
 PARTS = st.tuples(st.integers(1, 2), st.integers(1, 2))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.retrieval.maxsim import REACH, maxsim
+from indexer.tokens.maxsim import REACH, maxsim
 
 DIMENSIONS = st.one_of(st.just(128), st.sampled_from([1, 8, 127, 129, 160]))
 """Of token vectors: the usual length and others."""

@@ -6,8 +6,8 @@ read last stays, and memory is bounded.
 
 from collections.abc import Mapping, Sequence
 
-from indexer.retrieval.late_interaction import Packed, Said
-from indexer.retrieval.token_store import Part, TokenStore
+from indexer.tokens.late_interaction import Packed, Said
+from indexer.tokens.token_store import Part, TokenStore
 from scenes.catalog import embeddings
 from scenes.catalog.collections import CollectionRow
 from scenes.catalog.connection import Catalog

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer.retrieval.late_interaction import Said
-from indexer.retrieval.token_cache import TokenCache
+from indexer.tokens.late_interaction import Said
+from indexer.tokens.token_cache import TokenCache
 from scenes.catalog import embeddings
 
 ENCODER: Any = SimpleNamespace(fingerprint=lambda: "encoder")

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.retrieval.late_interaction import pack
-from indexer.retrieval.token_shares import word_shares
+from indexer.tokens.late_interaction import pack
+from indexer.tokens.token_shares import word_shares
 
 
 def unit_rows(seed: int, count: int) -> np.ndarray:
