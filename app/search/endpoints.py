@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.access import CallerDependency, caller_of
 from app.http.parameters import CollectionPath, json_body, read_json
-from app.http.problems import Problem, responses, told
+from app.http.problems import Problem, told, usual_responses
 from app.http.transaction import audited
 from app.search.explain import Explanation, explain
 from app.state import state_of
@@ -23,17 +23,7 @@ from scenes.errors import NotFound, WordsightError
 from scenes.identity import ImageId
 
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"])
-_PROBLEMS = responses(
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
+_PROBLEMS = usual_responses(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 class StoredResult(BaseModel):
