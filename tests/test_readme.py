@@ -52,7 +52,7 @@ def script(port: int, photos: Path, program: Path) -> str:
 
 def make_set(folder: Path, ids: list[str]) -> None:
     """A retrieval set (BEIR) over these documents, and beside it captions of other images to calibrate with."""
-    texts = corpus(60, 1, seed=5).documents
+    texts = corpus(24, 1, seed=5).documents
     named = list(zip(ids, texts, strict=False))
     documents = [{"_id": one, "text": text} for one, text in named]
     queries = [{"_id": f"q-{one}", "text": text.split(".")[0]} for one, text in named]

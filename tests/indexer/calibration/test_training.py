@@ -15,6 +15,7 @@ from indexer.encoding.sentence_encoder import SentenceEncoder
 from indexer.encoding.token_head import HEAD
 from scenes.errors import BadInput
 from scenes.weights.registry import BASE_ENCODER, find_model
+from tests.indexer.encoding.tiny_encoder import tiny_encoder
 
 pytestmark = pytest.mark.encoder
 EXAMPLES = [
@@ -28,8 +29,8 @@ class Stopped(Exception):
     pass
 
 
-def trained(folder: Path, stop_at: int | None = None, plan: Plan = PLAN) -> tuple[SentenceEncoder, Progress]:
-    encoder = SentenceEncoder.load(BASE_ENCODER)
+def trained(folder: Path, base: str, stop_at: int | None = None, plan: Plan = PLAN) -> tuple[SentenceEncoder, Progress]:
+    encoder = SentenceEncoder.load(base)
 
     def tick(step: int, _steps: int, _loss: float) -> None:
         if step == stop_at:
@@ -50,23 +51,24 @@ def trained(folder: Path, stop_at: int | None = None, plan: Plan = PLAN) -> tupl
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.calibration.training.CHECKPOINT_STEPS", 1)
+    base = tiny_encoder(tmp_path)
     (tmp_path / "whole").mkdir()
     (tmp_path / "stopped").mkdir()
-    whole, progress = trained(tmp_path / "whole")
+    whole, progress = trained(tmp_path / "whole", base)
     with pytest.raises(Stopped):
-        trained(tmp_path / "stopped", stop_at=2)
-    resumed, again = trained(tmp_path / "stopped")
+        trained(tmp_path / "stopped", base, stop_at=2)
+    resumed, again = trained(tmp_path / "stopped", base)
     assert (progress.step, progress.losses, progress.judgements) == (again.step, again.losses, again.judgements)
     assert np.array_equal(whole.encode_queries(["a red bus"]).vectors, resumed.encode_queries(["a red bus"]).vectors)
-    plain = SentenceEncoder.load(BASE_ENCODER).encode_queries(["a red bus"]).vectors
+    plain = SentenceEncoder.load(base).encode_queries(["a red bus"]).vectors
     assert not np.array_equal(plain, whole.encode_queries(["a red bus"]).vectors)
     with pytest.raises(BadInput, match="other settings"):
-        trained(tmp_path / "stopped", plan=Plan(batch=4, passes=0.6, seed=1))
+        trained(tmp_path / "stopped", base, plan=Plan(batch=4, passes=0.6, seed=1))
 
 
 def test_a_calibrated_encoder_ships_as_a_small_difference(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    encoder, _ = trained(tmp_path / "run")
+    encoder, _ = trained(tmp_path / "run", BASE_ENCODER)
     encoder.model.save(str(tmp_path / "whole"))
     np.save(tmp_path / "whole" / HEAD, projection(encoder, [text for one in EXAMPLES for text in one.asking], 16))
     write_delta(find_model(BASE_ENCODER), tmp_path / "whole", tmp_path / "delta.npz")
