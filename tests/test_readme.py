@@ -79,6 +79,7 @@ def test_every_block_is_a_shell_block_and_few_are_left_out() -> None:
     assert sum(block["mark"] is not None for block in blocks()) == 1
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.cli
 @pytest.mark.postgres
 @pytest.mark.encoder

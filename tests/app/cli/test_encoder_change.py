@@ -7,7 +7,7 @@ import pytest
 
 from tests.app.conftest import Command
 
-pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 HERE = ("--collection", "animals")
 OTHER = "all-minilm-l6-v2"
 

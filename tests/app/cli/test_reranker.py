@@ -12,7 +12,7 @@ from tests.app.conftest import LINES, Command
 from tests.beir import write_set
 from tests.indexer.reranking.rerankers import tiny_cross_encoder
 
-pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 QUERY = "a bus in winter"
 
 

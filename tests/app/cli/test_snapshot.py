@@ -7,7 +7,7 @@ import pytest
 from tests.app.conftest import Command
 from tests.conftest import open_folder
 
-pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 
 
 def test_restored_on_a_bare_machine_it_answers_the_same(animals: Command, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.app.life.campaign import end, running_site, wage
 
-pytestmark = [pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.cli, pytest.mark.postgres, pytest.mark.encoder]
 
 
 def test_what_is_killed_comes_back_and_what_is_stopped_leaves_nothing() -> None:
