@@ -32,7 +32,7 @@ from scenes.signing.signer import Signer
 
 NAME = "bench_snapshot"
 MEASURED = (
-    "indexer/archive",
+    "indexer/backup",
     "scenes/catalog/backup_rows.py",
     "scenes/catalog/erasures.py",
     "benchmarks/bench_snapshot.py",

@@ -62,9 +62,9 @@ def search(
 ) -> list[Ranked]:
     """The ranked candidates of several queries of one encoder; none depends on the queries next to it."""
     measured = Measured() if measured is None else measured
-    with_seconds = time.perf_counter()
+    began = time.perf_counter()
     found = source.candidates(np.stack([one.vector for one in queries]), page.candidates)
-    measured.took("index", time.perf_counter() - with_seconds)
+    measured.took("index", time.perf_counter() - began)
     return rank(source, ranking, page, found, queries, measured)
 
 
