@@ -24,7 +24,9 @@ from indexer.encoding.embedding import embed
 from indexer.encoding.encoder import Encoded, Encoder
 from indexer.encoding.serving import load_encoder
 from indexer.releases.release import build
+from indexer.retrieval.encoders import Encoders
 from indexer.retrieval.ranking import Ranking
+from indexer.retrieval.retriever import Retriever
 from scenes.answer import Query
 from scenes.catalog import collections, embeddings, publishing, recipes
 from scenes.catalog.connection import Catalog
@@ -87,7 +89,9 @@ async def _measure(url: str, home: Path) -> dict[str, Any]:
     await _fill(catalog, encoder, described, home)
     secret = Secret.load(home, None)
     dense = make_service(catalog, lambda _name: Pooled(encoder), home, secret, Unkept())
-    dense = replace(dense, looking=replace(dense.looking, ranking=Ranking(depth=0)))
+    unranked = Ranking(depth=0)
+    encoders = Encoders(catalog, home, lambda _name: Pooled(encoder), unranked)
+    dense = replace(dense, retriever=Retriever(catalog, encoders, unranked))
     ranked = make_service(catalog, lambda _name: encoder, home, secret, Unkept())
     took: dict[str, list[float]] = {"dense": [], "ranked": []}
     for query in asked:

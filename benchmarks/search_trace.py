@@ -85,13 +85,14 @@ class Switch:
 async def measure(home: Path, database: str) -> dict[str, Any]:
     """The trace of one search of a collection that was searched before."""
     from app import asgi, main
+    from app.http.telemetry.metrics import Metrics
     from app.keys.service import Keys
     from app.settings import Settings
 
     switch = Switch()
     threading.setprofile(switch)
     config = Settings.model_validate({"WORDSIGHT_HOME": home, "DATABASE_URL": database})
-    metrics = asgi.Metrics()
+    metrics = Metrics()
     app = main.create_app(lambda: asgi.opened(config, metrics), metrics, config.max_concurrent)
     async with app.router.lifespan_context(app):
         state = app.state.wordsight
