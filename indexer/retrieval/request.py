@@ -136,8 +136,8 @@ def _probabilities(ranked: Found, page: Page, relevance: Relevance | None) -> Se
 
 
 def _matches(ranked: Found, relevance: Relevance | None) -> bool:
-    if relevance is None:
-        return True
+    if relevance is None or not len(ranked.rows):
+        return len(ranked.rows) > 0
     scores = ranked.scores.tolist()
     rivals = (score for score in scores if score != scores[0])  # an image that is there twice is no rival of itself
     return relevance.matches([*scores[:1], *islice(rivals, 1)])
